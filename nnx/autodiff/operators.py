@@ -1,0 +1,77 @@
+"""The operators and methods of `Var`, attached to it: each is a rule, or a function of its namespace."""
+
+from collections.abc import Callable
+from typing import Any
+
+from nnx.autodiff import namespace as _namespace  # noqa: F401  (a Var asks it for its namespace)
+from nnx.autodiff.rules import RULES
+from nnx.autodiff.rules.indexing import assign, getitem, plain_key
+from nnx.autodiff.rules.manipulation import to_device
+from nnx.autodiff.tape import lift
+from nnx.autodiff.var import Var
+from nnx.backend import innermost
+
+ARITHMETIC = {
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "divide",
+    "pow": "pow",
+    "matmul": "matmul",
+    "mod": "remainder",
+}
+WITHOUT_GRADIENT = "eq ne lt le gt ge floordiv and or xor lshift rshift".split()
+REFLECTED = "floordiv and or xor lshift rshift".split()
+
+
+def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, other: function(other, self)
+
+
+def _constant(name: str) -> Callable[..., Any]:
+    """The operator of the plain arrays; its result is a constant."""
+
+    def call(self: Var, other: Any) -> Any:
+        y = getattr(innermost(self), name)(innermost(other))
+        return y if y is NotImplemented else lift(y)
+
+    call.__name__ = name
+    return call
+
+
+def _getitem(self: Var, key: Any) -> Any:
+    return getitem(self, plain_key(key))
+
+
+def _invert(self: Var) -> Var:
+    return lift(~innermost(self))  # type: ignore[no-any-return]
+
+
+def _transpose(self: Var) -> Any:
+    if self.ndim != 2:
+        raise ValueError(f"x.T needs two dimensions, got {self.ndim}: use x.mT or permute_dims")
+    return RULES["matrix_transpose"](self)
+
+
+for _name, _function in ARITHMETIC.items():
+    setattr(Var, f"__{_name}__", RULES[_function])
+    setattr(Var, f"__r{_name}__", _reflected(RULES[_function]))
+for _name in WITHOUT_GRADIENT:
+    setattr(Var, f"__{_name}__", _constant(f"__{_name}__"))
+for _name in REFLECTED:
+    setattr(Var, f"__r{_name}__", _constant(f"__r{_name}__"))
+
+_OTHERS: dict[str, Any] = {
+    "__neg__": RULES["negative"],
+    "__pos__": RULES["positive"],
+    "__abs__": RULES["abs"],
+    "__invert__": _invert,
+    "__getitem__": _getitem,
+    "__setitem__": assign,
+    "__hash__": None,
+    "to_device": to_device,
+    "T": property(_transpose),
+    "mT": property(RULES["matrix_transpose"]),
+}
+for _name, _function in _OTHERS.items():
+    setattr(Var, _name, _function)

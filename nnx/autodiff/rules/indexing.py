@@ -1,0 +1,133 @@
+"""Indexing: reading a place and adding to a place are each other's pullback.
+
+`x[key]` sends some numbers on; backward, each gradient is added to the place that it came from, once for every time that
+the place was read. The places are computed by indexing an array of positions with the same key, so that one rule serves
+integers, slices, masks and integer arrays, on every library.
+"""
+
+from typing import Any
+
+from nnx.autodiff.rules.common import cast, composed, like, standard, unbroadcast
+from nnx.autodiff.tape import op, resolve
+from nnx.autodiff.var import Var
+from nnx.backend import backend_of, innermost, is_array, namespace
+from nnx.typing import Array, Shape
+
+
+def plain_key(key: Any) -> Any:
+    """A key without Vars: indices and masks have no gradient."""
+    if type(key) is tuple:
+        return tuple(map(plain_key, key))
+    return innermost(key) if type(key) is Var else key
+
+
+def _may_repeat(key: Any) -> bool:
+    """Whether a key can name a place twice: integer arrays can, numbers, slices and masks cannot."""
+    keys = key if type(key) is tuple else (key,)
+    return any(is_array(k) and getattr(k, "ndim", 0) > 0 and "bool" not in str(k.dtype) for k in keys)
+
+
+@op
+def getitem(x: Array, key: Any) -> Any:
+    """x[key]."""
+    shape = x.shape
+    return x[key], lambda dy: (put(dy, key, shape), None)
+
+
+@op
+def put(values: Array, key: Any, shape: Shape) -> Any:
+    """Zeros of that shape to which values are added at key, once for each time that it names a place."""
+    return _write(values, key, shape), lambda dy: (getitem(dy, key), None, None)
+
+
+def _write(values: Array, key: Any, shape: Shape) -> Array:
+    if type(values) is Var:
+        return put(values, key, shape)
+    backend = backend_of(values)
+    if not _may_repeat(key):
+        zeros = backend.zeros(shape, values)
+        if type(key) is tuple and any(k is None for k in key):  # the standard reads through newaxis, but does not write
+            key = tuple(k for k in key if k is not None)
+            values = namespace(values).reshape(values, zeros[key].shape)
+        return backend.set_item(zeros, key, values)
+    xp = namespace(values)
+    size = 1
+    for n in shape:
+        size *= n
+    places = xp.reshape(xp.arange(size, device=values.device), shape)[key]
+    return xp.reshape(backend.index_add(size, xp.reshape(places, (-1,)), xp.reshape(values, (-1,))), shape)
+
+
+@op
+def set_item(x: Array, value: Array, key: Any) -> Any:
+    """x with value at key, as a new array."""
+    xp = namespace(x)
+    to = like(value)
+    if type(x) is Var:
+        y = set_item(x, value, key)
+    else:
+        y = backend_of(x).set_item(x, key, value if to is None else cast(value, x.dtype))
+
+    def kept(dy: Array) -> Array:
+        return set_item(dy, xp.zeros((), dtype=dy.dtype, device=dy.device), key)
+
+    return y, lambda dy: (lambda: kept(dy), lambda: unbroadcast(dy[key], to), None)
+
+
+def assign(self: Var, key: Any, value: Any) -> None:
+    """`x[key] = value` on a Var: it takes a new value and a new place on the tape; the array it was is untouched."""
+    new = set_item(self, value, plain_key(key))
+    self.value, self.tape, self.index = new.value, new.tape, new.index
+
+
+@op
+def _take(x: Array, indices: Array, axis: int) -> Any:
+    xp = namespace(x)
+    n = x.shape[axis]
+    return xp.take(x, indices, axis=axis), lambda dy: (_untake(dy, indices, n, axis), None, None)
+
+
+@op
+def _untake(dy: Array, indices: Array, n: int, axis: int) -> Any:
+    """Zeros with n places along the axis, to which slice k of dy is added at indices[k]."""
+    if type(dy) is Var:
+        y = _untake(dy, resolve(indices), n, axis)
+    else:
+        xp = namespace(dy)
+        rows = xp.moveaxis(dy, axis, 0)
+        y = xp.moveaxis(backend_of(dy).index_add(n, indices, rows), 0, axis)
+    return y, lambda d: (_take(d, indices, axis), None, None, None)
+
+
+@composed
+def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
+    """The slices of x at these indices along an axis. indices: (k,) integers in [-n, n); repeated ones add up backward."""
+    if axis is None:
+        if x.ndim != 1:
+            raise ValueError(f"take from an array of {x.ndim} dimensions needs an axis")
+        axis = 0
+    axis = axis % x.ndim
+    indices = innermost(indices)
+    xp = namespace(indices)
+    return _take(x, xp.where(indices < 0, indices + x.shape[axis], indices), axis)
+
+
+@standard
+def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Any:
+    """For each line along the axis, its elements at that line's indices."""
+    xp = namespace(x)
+    shape = x.shape
+    along = axis % x.ndim
+
+    def pullback(dy: Array) -> tuple[Any, None]:
+        grids = []
+        for k, n in enumerate(indices.shape):
+            grids.append(indices if k == along else _line(xp, n, k, len(shape), indices))
+        key = plain_key(tuple(namespace(innermost(indices)).broadcast_arrays(*map(innermost, grids))))
+        return put(dy, key, shape), None
+
+    return xp.take_along_axis(x, indices, axis=axis), pullback
+
+
+def _line(xp: Any, n: int, k: int, ndim: int, indices: Array) -> Array:
+    return xp.reshape(xp.arange(n, dtype=indices.dtype, device=indices.device), (1,) * k + (n,) + (1,) * (ndim - k - 1))

@@ -1,0 +1,197 @@
+"""Functions that move numbers about: the gradient takes the same way back."""
+
+from typing import Any
+
+from nnx.autodiff.rules.common import RULES, cast, composed, like, normalized, standard, unbroadcast
+from nnx.autodiff.tape import op
+from nnx.autodiff.var import Var
+from nnx.backend import backend_of, namespace
+from nnx.typing import Array, Device, DType, Shape
+
+
+@standard
+def reshape(x: Array, /, shape: Shape, *, copy: bool | None = None) -> Any:
+    """The same numbers in the same order under another shape."""
+    xp = namespace(x)
+    old = x.shape
+    y = xp.reshape(x, shape) if copy is None else xp.reshape(x, shape, copy=copy)
+    return y, lambda dy: (xp.reshape(dy, old),)
+
+
+@standard
+def permute_dims(x: Array, /, axes: tuple[int, ...]) -> Any:
+    """Axis k of the result is axis axes[k] of x."""
+    xp = namespace(x)
+    back = [0] * len(axes)
+    for k, axis in enumerate(axes):
+        back[axis] = k
+    return xp.permute_dims(x, axes), lambda dy: (xp.permute_dims(dy, tuple(back)),)
+
+
+@standard
+def moveaxis(x: Array, source: int | tuple[int, ...], destination: int | tuple[int, ...], /) -> Any:
+    """Axes moved to other places."""
+    xp = namespace(x)
+    return xp.moveaxis(x, source, destination), lambda dy: (xp.moveaxis(dy, destination, source),)
+
+
+@standard
+def matrix_transpose(x: Array, /) -> Any:
+    """The last two axes exchanged."""
+    xp = namespace(x)
+    return xp.matrix_transpose(x), lambda dy: (xp.matrix_transpose(dy),)
+
+
+@standard
+def broadcast_to(x: Array, /, shape: Shape) -> Any:
+    """x stretched to a shape."""
+    xp = namespace(x)
+    to = like(x)
+    return xp.broadcast_to(x, shape), lambda dy: (unbroadcast(dy, to),)
+
+
+@composed
+def broadcast_arrays(*arrays: Array) -> list[Array]:
+    """All arrays stretched to the shape they have in common."""
+    xp = namespace(*arrays)
+    shape = arrays[0].shape
+    for x in arrays[1:]:
+        shape = _common_shape(shape, x.shape)
+    return [xp.broadcast_to(x, shape) for x in arrays]
+
+
+def _common_shape(a: Shape, b: Shape) -> Shape:
+    n = max(len(a), len(b))
+    pairs = zip((1,) * (n - len(a)) + tuple(a), (1,) * (n - len(b)) + tuple(b), strict=True)
+    shape = []
+    for i, j in pairs:
+        if i != j and 1 not in (i, j):
+            raise ValueError(f"shapes {tuple(a)} and {tuple(b)} do not broadcast: {i} meets {j}")
+        shape.append(j if i == 1 else i)
+    return tuple(shape)
+
+
+@composed
+def squeeze(x: Array, /, axis: int | tuple[int, ...]) -> Array:
+    """Axes of length one taken away."""
+    axes = normalized(axis, x.ndim)
+    if any(x.shape[k] != 1 for k in axes):
+        raise ValueError(f"cannot squeeze axis {axis} of shape {tuple(x.shape)}: its length is not 1")
+    return reshape(x, tuple(n for k, n in enumerate(x.shape) if k not in axes))
+
+
+@composed
+def expand_dims(x: Array, /, axis: int = 0) -> Array:
+    """A new axis of length one. Raises IndexError outside of [-ndim - 1, ndim]."""
+    if not -x.ndim - 1 <= axis <= x.ndim:
+        raise IndexError(f"axis {axis} of a new axis for an array of {x.ndim} dimensions: use [-{x.ndim + 1}, {x.ndim}]")
+    at = axis % (x.ndim + 1)
+    return reshape(x, (*x.shape[:at], 1, *x.shape[at:]))
+
+
+@standard
+def flip(x: Array, /, *, axis: int | tuple[int, ...] | None = None) -> Any:
+    """The order reversed along axes."""
+    xp = namespace(x)
+    return xp.flip(x, axis=axis), lambda dy: (xp.flip(dy, axis=axis),)
+
+
+@standard
+def roll(x: Array, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> Any:
+    """Moved around in a circle."""
+    xp = namespace(x)
+    back = -shift if isinstance(shift, int) else tuple(-s for s in shift)
+    return xp.roll(x, shift, axis=axis), lambda dy: (xp.roll(dy, back, axis=axis),)
+
+
+@op
+def _concat(*arrays: Array, axis: int | None) -> Any:
+    xp = namespace(*arrays)
+    y = xp.concat(list(arrays), axis=axis)
+    at = 0 if axis is None else axis % y.ndim
+    likes = [like(x) for x in arrays]
+    sizes = [_size(x.shape) if axis is None else x.shape[at] for x in arrays]
+
+    def pullback(dy: Array) -> tuple[Array, ...]:
+        parts, start = [], 0
+        for to, n in zip(likes, sizes, strict=True):
+            assert to is not None
+            part = dy[(slice(None),) * at + (slice(start, start + n),)]
+            parts.append(cast(xp.reshape(part, to[0]), to[1]))
+            start += n
+        return tuple(parts)
+
+    return y, pullback
+
+
+def _size(shape: Shape) -> int:
+    n = 1
+    for k in shape:
+        n *= k
+    return n
+
+
+@composed
+def concat(arrays: tuple[Array, ...] | list[Array], /, *, axis: int | None = 0) -> Array:
+    """Arrays one behind the other along an axis."""
+    return _concat(*arrays, axis=axis)
+
+
+@composed
+def stack(arrays: tuple[Array, ...] | list[Array], /, *, axis: int = 0) -> Array:
+    """Arrays side by side along a new axis."""
+    return _concat(*[expand_dims(x, axis=axis) for x in arrays], axis=axis)
+
+
+@composed
+def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
+    """The slices along an axis."""
+    at = axis % x.ndim
+    return tuple(x[(slice(None),) * at + (k,)] for k in range(x.shape[at]))
+
+
+@composed
+def tile(x: Array, repetitions: tuple[int, ...], /) -> Array:
+    """x laid out several times along each axis."""
+    n = max(x.ndim, len(repetitions))
+    shape = (1,) * (n - x.ndim) + tuple(x.shape)
+    times = (1,) * (n - len(repetitions)) + tuple(repetitions)
+    doubled = tuple(k for pair in zip((1,) * n, shape, strict=True) for k in pair)
+    spread = tuple(k for pair in zip(times, shape, strict=True) for k in pair)
+    y = broadcast_to(reshape(x, doubled), spread)
+    return reshape(y, tuple(r * k for r, k in zip(times, shape, strict=True)))
+
+
+@composed
+def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Array:
+    """Each element several times in a row."""
+    xp = namespace(x)
+    if axis is None:
+        x, axis = reshape(x, (-1,)), 0
+    index = xp.repeat(xp.arange(x.shape[axis], device=x.device), repeats)
+    return RULES["take"](x, index, axis=axis)
+
+
+@op
+def _astype(x: Array, dtype: DType, copy: bool) -> Any:
+    own = x.dtype
+    return namespace(x).astype(x, dtype, copy=copy), lambda dy: (cast(dy, own), None, None)
+
+
+@composed
+def astype(x: Array, dtype: DType, /, *, copy: bool = True, device: Device | None = None) -> Array:
+    """x in another dtype; to one that is not floating, the result is a constant."""
+    if device is not None:
+        x = to_device(x, device)
+    if type(x) is Var and not backend_of(x).is_inexact(dtype):
+        from nnx.autodiff.tape import stop_gradient
+
+        x = stop_gradient(x)
+    return _astype(x, dtype, copy)
+
+
+@op
+def to_device(x: Array, device: Device, /, *, stream: Any = None) -> Any:
+    """x on another device of its library; the gradient comes back to where x was."""
+    home = x.device
+    return x.to_device(device, stream=stream), lambda dy: (dy.to_device(home), None)

@@ -1,0 +1,254 @@
+"""The tape: operations in the order in which they happened, and the chain rule run over them backwards.
+
+A network is one composite function. Each operation writes down, as it computes, how a gradient flows back through it
+(its pullback). The order of recording is a topological order, so that backward needs no sort and no recursion: it pops
+the last record, calls its pullback, and adds what reaches the same array along different paths.
+
+Kinds: a rule sees values of one kind. On an outermost tape they are the library's plain arrays; on a tape inside of
+another one they are all Vars (plain arrays are lifted to constants), so that rules differentiate themselves.
+"""
+
+import functools
+import inspect
+import itertools
+import threading
+from collections.abc import Callable, Iterable
+from types import FunctionType
+from typing import Any, Self, TypeVar
+
+from nnx.autodiff.var import Var
+from nnx.backend import are_mixed, backend_of, innermost, is_array, mixed, namespace
+from nnx.typing import Array
+
+Pullback = Callable[[Array], tuple[Any, ...]]
+"""dy -> one entry an argument: an array, None, or a function without arguments for one that is costly."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_levels = itertools.count(1)
+
+
+class _Thread(threading.local):
+    """How many tapes of this thread are open, in a list so that a tape can count itself out wherever it ends."""
+
+    def __init__(self) -> None:
+        self.open = [0]
+
+
+_thread = _Thread()
+
+
+class Tape:
+    """Records what is computed from the arrays it watches, until it is closed.
+
+    >>> import numpy as np
+    >>> tape = Tape()
+    >>> x = tape.watch(np.asarray([1.0, 2.0, 3.0]))
+    >>> y = (x * x)[1:]
+    >>> tape.gradient(y, [x], np.ones(2))
+    [array([0., 4., 6.])]
+    """
+
+    __slots__ = ("__weakref__", "_open", "level", "nested", "nodes", "size")
+
+    def __init__(self) -> None:
+        self._open: list[int] | None = _thread.open
+        self.nested = self._open[0] > 0
+        self._open[0] += 1
+        self.level = next(_levels)  # counts up only: the innermost tape has the highest
+        self.nodes: list[tuple[Any, list[tuple[int, int]], Pullback]] = []
+        self.size = 0
+
+    def close(self) -> None:
+        """Stop recording: this tape's Vars are constants from here on."""
+        self.level = 0
+        if self._open is not None:
+            self._open[0] -= 1
+            self._open = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def watch(self, x: Array) -> Var:
+        """x as a Var of this tape. Raises TypeError unless x is an array of real or complex floating numbers."""
+        x = resolve(x)
+        if not is_array(x):
+            raise TypeError(f"cannot watch {type(x).__name__}: expected a floating array, e.g. nnx.asarray(x, 'float32')")
+        if not backend_of(x).is_inexact(x.dtype):
+            raise TypeError(f"gradients are taken with respect to floating arrays, got dtype {x.dtype}: convert it first")
+        return self.record(lift(x) if self.nested else x)
+
+    def record(self, value: Array, parents: list[tuple[int, int]] | None = None, pullback: Pullback | None = None) -> Any:
+        """A new Var of this tape with that value, and how a gradient flows from it back to its parents.
+
+        parents: (position among the pullback's entries, index) for each watched argument
+        """
+        if type(value) is tuple:
+            index = range(self.size, self.size + len(value))
+            self.size += len(value)
+            if pullback is not None and parents is not None:
+                self.nodes.append(((index, value), parents, pullback))
+            return tuple(Var(v, self, i) for v, i in zip(value, index, strict=True))
+        at = self.size
+        self.size = at + 1
+        if pullback is not None and parents is not None:
+            self.nodes.append((at, parents, pullback))
+        return Var(value, self, at)
+
+    def backward(self, seeds: Iterable[tuple[Var, Array]], keep: bool = False) -> list[Array | None]:
+        """The gradient of every recorded array that was not consumed on the way, by index; closes the tape.
+
+        seeds: pairs of a Var of this tape and ∂L/∂Var.  keep: leave the records for another call.
+        Each record is dropped, with all that its pullback kept, as soon as it has run.
+        """
+        self.close()
+        grads: list[Array | None] = [None] * self.size
+        for var, dy in seeds:
+            _add(grads, var.index, dy)
+        nodes = self.nodes
+        for node in reversed(nodes) if keep else _popped(nodes):
+            out, parents, pullback = node
+            dy = _take(grads, out)
+            if dy is None:
+                continue
+            entries = pullback(dy)
+            for position, parent in parents:
+                d = entries[position]
+                if type(d) is FunctionType:
+                    d = d()
+                if d is None:
+                    continue
+                # several upstream gradients are summed: out of place, as one dy may have gone to two parents
+                g = grads[parent]
+                grads[parent] = d if g is None else g + d
+        return grads
+
+    def gradient(self, y: Var, inputs: list[Var], dy: Array) -> list[Array | None]:
+        """∂⟨y, dy⟩/∂input for each input, None where y does not depend on it. dy has the shape of y."""
+        if y.tape is not self:
+            return [None] * len(inputs)
+        grads = self.backward([(y, lift(dy) if self.nested else resolve(dy))])
+        return [grads[x.index] for x in inputs]
+
+
+def _popped(nodes: list[Any]) -> Iterable[Any]:
+    while nodes:
+        yield nodes.pop()
+
+
+def _add(grads: list[Array | None], index: int, d: Array) -> None:
+    g = grads[index]
+    grads[index] = d if g is None else g + d
+
+
+def _take(grads: list[Array | None], out: Any) -> Any:
+    """What arrived at a record's output(s): dy, or a tuple of them with zeros where nothing came; None if none did."""
+    if type(out) is int:
+        dy = grads[out]
+        grads[out] = None
+        return dy
+    index, values = out
+    dys = [grads[i] for i in index]
+    for i in index:
+        grads[i] = None
+    if all(dy is None for dy in dys):
+        return None
+    return tuple(namespace(v).zeros_like(v) if dy is None else dy for dy, v in zip(dys, values, strict=True))
+
+
+def recording() -> bool:
+    """Whether a tape is open in this thread."""
+    return _thread.open[0] > 0
+
+
+def resolve(x: Array) -> Array:
+    """x without the boxes that record nothing any more: constants, and Vars of a tape that is closed."""
+    while type(x) is Var and (x.tape is None or x.tape.level == 0):
+        x = x.value
+    return x
+
+
+def lift(x: Any) -> Any:
+    """An array as a Var (a constant, if nothing watches it); anything else as it is."""
+    if type(x) is Var or not is_array(x):
+        return x
+    return Var(x)
+
+
+def op(rule: F) -> F:
+    """Make a rule a function that records itself when one of its arguments is watched.
+
+    rule(x, w, ..., option=...) -> (y, pullback); pullback(dy) returns one entry for each positional argument: an array,
+    None where there is no gradient, or a function without arguments for a costly one. y may be a tuple; dy is one then.
+
+    >>> import numpy as np
+    >>> @op
+    ... def cube(x):
+    ...     return x * x * x, lambda dy: (dy * (3 * x * x),)
+    >>> float(cube(np.asarray(2.0)))
+    8.0
+    """
+
+    @functools.wraps(rule)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs and any(type(v) is Var for v in kwargs.values()):
+            args, kwargs = _positional(rule, args, kwargs)
+        tape: Tape | None = None
+        level, boxed = 0, False
+        for a in args:
+            if type(a) is Var:
+                boxed = True
+                t = a.tape
+                if t is not None and t.level > level:
+                    tape, level = t, t.level
+        try:
+            if tape is not None:
+                return _record(tape, rule, args, kwargs)
+            if not boxed:
+                return rule(*args, **kwargs)[0]
+            y = rule(*[resolve(a) for a in args], **kwargs)[0]
+            return tuple(map(lift, y)) if type(y) is tuple else lift(y)
+        except (TypeError, ValueError, RuntimeError) as error:
+            if are_mixed(*args):
+                raise mixed(*args) from error
+            raise
+
+    return call  # type: ignore[return-value]
+
+
+def _record(tape: Tape, rule: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run the rule on the values underneath the tape, all of one kind, and write it down."""
+    values: list[Any] = []
+    parents: list[tuple[int, int]] = []
+    for position, a in enumerate(args):
+        if type(a) is Var:
+            if a.tape is tape:
+                parents.append((position, a.index))
+                a = a.value
+            else:
+                a = resolve(a)
+        values.append(a)
+    if tape.nested:
+        values = [lift(v) for v in values]
+    y, pullback = rule(*values, **kwargs)
+    return tape.record(y, parents, pullback)
+
+
+def _positional(rule: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """Arrays that were given by name, in the rule's order: only positional arguments are differentiated."""
+    bound = inspect.signature(rule).bind(*args, **kwargs)
+    bound.apply_defaults()
+    if any(type(v) is Var for v in bound.kwargs.values()):
+        raise TypeError(f"{rule.__name__} takes arrays as positional arguments only: one given by keyword has no gradient")
+    return bound.args, bound.kwargs
+
+
+def stop_gradient(x: Array) -> Array:
+    """x, as a constant: no gradient flows through it, at any level. A plain array is returned as it is."""
+    return Var(innermost(x)) if type(x) is Var else x

@@ -1,0 +1,205 @@
+"""What a user calls: functions in, functions out. A transform is a tape, lifted arguments, and a backward pass.
+
+Gradients are a value that the backward pass returns whole; nothing is changed before it has ended. An argument is an
+array, a Module, or a nest of dicts, lists and tuples; its gradient has the same form, a Module's is the flat dict of its
+trainable `named_parameters()`. What comes out of a transform is plain again.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from nnx.autodiff.tape import Tape, lift, recording, resolve
+from nnx.autodiff.tree import Lifted, leaves, swappable, tree_map
+from nnx.autodiff.var import Var
+from nnx.backend import backend_of, is_array, namespace
+from nnx.typing import Array, Tree
+
+Function = Callable[..., Any]
+Argnums = int | Sequence[int]
+
+
+def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """The function that returns (f(*args), ∂f/∂args[argnums]).
+
+    f: returns a scalar array, the loss; with has_aux, (loss, anything)   argnums: which argument(s), several as a tuple
+    Raises ValueError if the loss is not a scalar, TypeError if it is not an array.
+
+    >>> import numpy as np
+    >>> value_and_grad(lambda w: (w * w)[0])(np.asarray([3.0, 1.0]))
+    (np.float64(9.0), array([6., 0.]))
+    """
+
+    @functools.wraps(f, assigned=("__name__", "__doc__", "__qualname__"))
+    def call(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        _check_argnums(numbers, args)
+        with _guard(args), Tape() as tape, Lifted(tape) as lifted:
+            inner, watched = _lift_arguments(lifted, args, numbers)
+            out = f(*inner, **lifted.constant(kwargs))
+            loss, aux = out if has_aux else (out, None)
+            grads = tape.backward(_seed(loss, tape))
+            gradient = [lifted.gradients(w, grads) for w in watched]
+            value = lifted.lower(loss)
+            if has_aux:
+                value = (value, tree_map(lifted.lower, aux))
+        return value, gradient[0] if isinstance(argnums, int) else tuple(gradient)
+
+    return call
+
+
+def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """The function that returns ∂f/∂args[argnums]; with has_aux, (gradient, aux). See value_and_grad.
+
+    >>> import numpy as np
+    >>> float(grad(grad(lambda x: x**3))(np.asarray(2.0)))
+    12.0
+    """
+    both = value_and_grad(f, argnums, has_aux)
+
+    @functools.wraps(f, assigned=("__name__", "__doc__", "__qualname__"))
+    def call(*args: Any, **kwargs: Any) -> Any:
+        value, gradient = both(*args, **kwargs)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return call
+
+
+def vjp(f: Function, *args: Any) -> tuple[Any, Callable[[Tree], tuple[Any, ...]]]:
+    """f(*args), and its pullback: from ∂L/∂outputs (in the form of the outputs) to a tuple of ∂L/∂argument.
+
+    f may return several outputs, as a nest. The pullback may be called several times.
+
+    >>> import numpy as np
+    >>> y, pullback = vjp(lambda x: x * x, np.asarray([1.0, 2.0]))
+    >>> pullback(np.asarray([1.0, 10.0]))
+    (array([ 2., 40.]),)
+    """
+    with _guard(args), Tape() as tape, Lifted(tape) as lifted:
+        inner, watched = _lift_arguments(lifted, args, tuple(range(len(args))))
+        out = f(*inner)
+        outputs = [y for y in leaves(out)]
+
+    def pullback(cotangents: Tree) -> tuple[Any, ...]:
+        given = leaves(cotangents)
+        _check_cotangents(outputs, given)
+        if not tape.nested and any(type(resolve(dy)) is Var for dy in given):
+            # the cotangent is being differentiated: go forward again, on a tape inside of its own
+            return vjp(f, *args)[1](cotangents)
+        pairs = zip(outputs, given, strict=True)
+        seeds = [(y, lift(dy) if tape.nested else resolve(dy)) for y, dy in pairs if type(y) is Var and y.tape is tape]
+        with _guard(args):
+            grads = tape.backward(seeds, keep=True)
+            found = tuple(lifted.gradients(w, grads) for w in watched)
+        return found if recording() else tree_map(resolve, found)
+
+    return tree_map(lifted.lower, out), pullback
+
+
+def jacobian(f: Function, argnums: int = 0) -> Function:
+    """The function that returns ∂f_i/∂x_j, of shape f(x).shape + x.shape: one backward pass for each output.
+
+    >>> import numpy as np
+    >>> jacobian(lambda x: x * x)(np.asarray([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+
+    def call(*args: Any) -> Array:
+        def of_one(x: Any) -> Any:
+            return f(*args[:argnums], x, *args[argnums + 1 :])
+
+        y, pullback = vjp(of_one, args[argnums])
+        xp = namespace(y)
+        units = xp.eye(_size(y), dtype=y.dtype, device=y.device)
+        rows = [pullback(xp.reshape(units[i, :], y.shape))[0] for i in range(_size(y))]
+        if not rows:
+            return xp.zeros((*y.shape, *args[argnums].shape), dtype=y.dtype, device=y.device)
+        return xp.reshape(namespace(rows[0]).stack(rows), (*y.shape, *args[argnums].shape))
+
+    return call
+
+
+def hessian(f: Function, argnums: int = 0) -> Function:
+    """The function that returns ∂²f/∂x_i∂x_j of a scalar f, of shape x.shape + x.shape.
+
+    >>> import numpy as np
+    >>> hessian(lambda x: x[0] * x[0] * x[1])(np.asarray([1.0, 2.0]))
+    array([[4., 2.],
+           [2., 0.]])
+    """
+    return jacobian(grad(f, argnums), argnums)
+
+
+def hvp(f: Function, x: Array, v: Array) -> Array:
+    """The Hessian of the scalar f at x, times v: ∂/∂x ⟨∂f/∂x, v⟩, without ever making the Hessian.
+
+    >>> import numpy as np
+    >>> hvp(lambda x: x[0] * x[0] * x[1], np.asarray([1.0, 2.0]), np.asarray([1.0, 0.0]))
+    array([4., 2.])
+    """
+
+    def along(x: Array, v: Array) -> Array:
+        g = grad(f)(x)
+        return namespace(g).sum(g * v)
+
+    return grad(along)(x, v)
+
+
+def _lift_arguments(lifted: Lifted, args: tuple[Any, ...], numbers: tuple[int, ...]) -> tuple[list[Any], list[Any]]:
+    """The arguments as the function will see them, and what is watched of those in `numbers`, in that order."""
+    inner: list[Any] = [None] * len(args)
+    watched = []
+    for i in numbers:
+        inner[i], found = lifted.watch(args[i])
+        watched.append(found)
+    for i, argument in enumerate(args):
+        if i not in numbers:
+            inner[i] = lifted.constant(argument)
+    return inner, watched
+
+
+def _check_argnums(numbers: tuple[int, ...], args: tuple[Any, ...]) -> None:
+    if any(not 0 <= i < len(args) for i in numbers) or not numbers:
+        raise ValueError(f"argnums {numbers} of a call with {len(args)} positional arguments: each must be in [0, {len(args)})")
+
+
+def _seed(loss: Any, tape: Tape) -> list[tuple[Var, Array]]:
+    """∂loss/∂loss = 1, if the loss is watched at all."""
+    if type(loss) is not Var:
+        if is_array(loss):
+            return []
+        raise TypeError(f"the loss must be a scalar array, got {type(loss).__name__}: return it as it was computed, not float(loss)")
+    if tuple(loss.shape) != ():
+        raise ValueError(f"the loss must be a scalar, got shape {tuple(loss.shape)}: take its mean or sum over the batch")
+    if loss.tape is not tape:
+        return []
+    return [(loss, namespace(loss.value).ones_like(loss.value))]
+
+
+def _check_cotangents(outputs: list[Any], given: list[Any]) -> None:
+    if len(outputs) != len(given):
+        raise ValueError(f"the function has {len(outputs)} outputs, the pullback was given {len(given)} cotangents")
+    for y, dy in zip(outputs, given, strict=True):
+        if is_array(y) and tuple(y.shape) != tuple(dy.shape):
+            raise ValueError(f"a cotangent of shape {tuple(dy.shape)} for an output of shape {tuple(y.shape)}: they must agree")
+
+
+def _size(x: Array) -> int:
+    size = 1
+    for n in x.shape:
+        size *= n
+    return size
+
+
+def _guard(args: tuple[Any, ...]) -> AbstractContextManager[Any]:
+    """The context in which the arrays' own library does not record."""
+    for leaf in args:
+        if swappable(leaf):
+            leaf = leaf._any_array()
+        elif type(leaf) in (dict, list, tuple):
+            leaf = next((x for x in leaves(leaf) if is_array(x)), None)
+        if is_array(leaf):
+            return backend_of(leaf).guard() or nullcontext()
+    return nullcontext()

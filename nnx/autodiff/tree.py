@@ -1,0 +1,125 @@
+"""Arguments of a transform: arrays, Modules, and nests of dicts, lists and tuples of them; lifted, and put back.
+
+A Module takes part through one method, `_swap` (see Swappable): the core knows nothing else of layers.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol, Self, TypeGuard
+
+from nnx.autodiff.tape import Tape, lift
+from nnx.autodiff.var import Var
+from nnx.backend import get_backend, innermost, is_array, namespace
+from nnx.typing import Array, Tree
+
+
+class Swap(Protocol):
+    """A Module whose arrays were replaced by Vars."""
+
+    watched: dict[str, Var]
+    """Its watched parameters by path."""
+
+    def restore(self, lower: Callable[[Array], Array]) -> None:
+        """Put the arrays back; what the forward pass assigned to buffers stays, lowered."""
+
+
+class Swappable(Protocol):
+    """An object that holds arrays: a Module."""
+
+    def _swap(self, tape: Tape, watch: bool, seen: dict[int, Var]) -> Swap:
+        """Replace its arrays by Vars, its trainable parameters watched if `watch`. seen: id of an array to its Var."""
+
+    def _any_array(self) -> Array | None:
+        """One of its arrays, which tells the library; None if it has none."""
+
+
+def swappable(x: object) -> TypeGuard[Swappable]:
+    """Whether x is a Module (isinstance of a Protocol would cost more than a small layer)."""
+    return hasattr(x, "_swap")
+
+
+def tree_map(f: Callable[[Any], Any], tree: Tree) -> Tree:
+    """The same nest with f of every leaf.
+
+    >>> tree_map(lambda x: x + 1, {"a": 1, "b": [2, (3,)]})
+    {'a': 2, 'b': [3, (4,)]}
+    """
+    if isinstance(tree, dict):
+        return type(tree)((key, tree_map(f, value)) for key, value in tree.items())
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(tree_map(f, value) for value in tree))
+    if isinstance(tree, list | tuple):
+        return type(tree)(tree_map(f, value) for value in tree)
+    return f(tree)
+
+
+def leaves(tree: Tree) -> list[Any]:
+    """The leaves of a nest, in order."""
+    found: list[Any] = []
+    tree_map(found.append, tree)
+    return found
+
+
+class Lifted:
+    """The arguments of one call, lifted to Vars of a tape (or to constants) until `restore`."""
+
+    def __init__(self, tape: Tape) -> None:
+        self.tape = tape
+        self.swaps: list[Swap] = []
+        self.seen: dict[int, Var] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for swap in reversed(self.swaps):
+            swap.restore(self.lower)
+
+    def constant(self, tree: Tree) -> Tree:
+        """Every array of the nest as a constant, Modules with theirs swapped for constants."""
+        if is_array(tree):
+            return lift(tree)
+        return tree_map(self._constant_leaf, tree)
+
+    def _constant_leaf(self, leaf: Any) -> Any:
+        if swappable(leaf):
+            self.swaps.append(leaf._swap(self.tape, False, self.seen))
+            return leaf
+        return lift(leaf)
+
+    def watch(self, tree: Tree) -> tuple[Tree, Tree]:
+        """The nest with every array watched, and the same nest of what was watched: Vars, and dicts of them by path."""
+        watched: list[Any] = []
+
+        def lifted(leaf: Any) -> Any:
+            if swappable(leaf):
+                swap = leaf._swap(self.tape, True, self.seen)
+                self.swaps.append(swap)
+                watched.append(swap.watched)
+                return leaf
+            # a Python number is differentiated as an array of the active backend would be
+            var = self.tape.watch(get_backend().asarray(leaf) if type(leaf) is float else leaf)
+            watched.append(var)
+            return var
+
+        inner = tree_map(lifted, tree)
+        found = iter(watched)
+        return inner, tree_map(lambda _: next(found), inner)
+
+    def lower(self, x: Any) -> Any:
+        """x as it comes out of the transform: one box less, and on an outermost tape none at all."""
+        if type(x) is not Var:
+            return x
+        if x.tape is self.tape:
+            return x.value
+        return x if self.tape.nested else innermost(x)
+
+    def gradients(self, watched: Tree, grads: list[Array | None]) -> Tree:
+        """The gradients in the form of the arguments; zeros where the result does not depend on one."""
+
+        def gradient(var: Var) -> Array:
+            g = grads[var.index]
+            return namespace(var.value).zeros_like(var.value) if g is None else g
+
+        if type(watched) is Var:
+            return gradient(watched)
+        return tree_map(gradient, watched)

@@ -1,0 +1,156 @@
+"""From an array to its library: one dictionary look-up by type.
+
+`namespace(*arrays)` is asked several times a training step, so the first look at a type finds the library by the module
+that the type comes from, and every later one is a dictionary's. A `Var` answers for itself through the standard's
+`__array_namespace__`, as do arrays of libraries that nnx has never heard of.
+"""
+
+from typing import Any
+
+from nnx.backend import table
+from nnx.backend.base import Backend, MixedBackends
+from nnx.typing import Array, Device, DType, Namespace
+
+_BACKENDS: dict[type, type[Backend] | None] = dict.fromkeys((bool, int, float, complex, str, tuple, list, dict, type(None)))
+_NAMESPACES: dict[type, Namespace] = {}
+
+
+def backend_of(x: Array) -> type[Backend]:
+    """The backend whose array x is; works through a Var. Raises TypeError if x is no array."""
+    x = innermost(x)
+    found = _library(type(x))
+    if found is None:
+        raise TypeError(f"expected an array, got {type(x).__name__}: make one with nnx.asarray(x)")
+    return found
+
+
+def innermost(x: Array) -> Array:
+    """The library's own array inside of x, however many tapes watch it."""
+    while type(x) in _BOXES:
+        x = x.value
+    return x
+
+
+_BOXES: set[type] = set()
+"""The types that are a box around an array (Var registers itself here: this module stands below it)."""
+
+
+def is_array(x: object) -> bool:
+    """Whether x is an array of any library, a Var included; Python numbers are not."""
+    return type(x) in _BOXES or _library(type(x)) is not None
+
+
+def _library(kind: type) -> type[Backend] | None:
+    try:
+        return _BACKENDS[kind]
+    except KeyError:
+        found = _BACKENDS[kind] = _search(kind)
+        return found
+
+
+def _search(kind: type) -> type[Backend] | None:
+    if not hasattr(kind, "shape") and not hasattr(kind, "__array_namespace__"):
+        return None
+    roots = [base.__module__.partition(".")[0] for base in kind.__mro__]
+    for cls in table.loaded():
+        if any(root in (cls.modules or (cls.package,)) for root in roots):
+            return cls if hasattr(kind, "dtype") and hasattr(kind, "ndim") else None
+    if hasattr(kind, "__array_namespace__") and kind not in _BOXES:
+        return _foreign(kind)
+    return None
+
+
+def _foreign(kind: type) -> type[Backend]:
+    """A row for a library that nnx does not know: the standard's own answers."""
+    root = kind.__module__.partition(".")[0]
+    return type("ForeignBackend", (Backend,), {"name": root, "package": root, "install": f"pip install {root}"})
+
+
+def namespace(*arrays: Array) -> Namespace:
+    """The Array API namespace of these arrays, watched or plain; Python numbers go with any.
+
+    Raises MixedBackends if they come from two libraries, TypeError if there is no array among them.
+
+    >>> import numpy as np
+    >>> namespace(np.ones(3), 2.0).__name__
+    'numpy'
+    """
+    found = None
+    for x in arrays:
+        xp = _NAMESPACES.get(type(x)) or _namespace_of(x)
+        if xp is found or xp is None:
+            continue
+        found = xp if found is None else _common(found, xp, arrays)
+    if found is None:
+        names = ", ".join(type(x).__name__ for x in arrays) or "nothing"
+        raise TypeError(f"expected an array, got {names}: make one with nnx.asarray(x)")
+    return found
+
+
+def _namespace_of(x: Array) -> Namespace | None:
+    kind = type(x)
+    if kind in _BOXES:
+        return x.__array_namespace__()
+    library = _library(kind)
+    if library is None:
+        return None
+    found = x.__array_namespace__() if library.__name__ == "ForeignBackend" else library.namespace()
+    _NAMESPACES[kind] = found
+    return found
+
+
+def _common(one: Namespace, other: Namespace, arrays: tuple[Array, ...]) -> Namespace:
+    """Of a watched namespace and the plain one underneath, the watched one; else an error that names both."""
+    if getattr(one, "underneath", one) is getattr(other, "underneath", other):
+        return one if hasattr(one, "underneath") else other
+    raise mixed(*arrays)
+
+
+def mixed(*arrays: Array) -> MixedBackends:
+    """The error for arrays that cannot meet in one call: it names each side and how to move one."""
+    sides = list(dict.fromkeys(_side(x) for x in arrays if is_array(x)))
+    where = " and ".join(f"'{name}' on {device}" for name, device in sides)
+    return MixedBackends(
+        f"arrays of {where} in one call: nothing is converted silently. Move one of them: nnx.asarray(x, backend="
+        f"'{sides[0][0]}') or model.to('{sides[0][0]}')"
+    )
+
+
+def _side(x: Array) -> tuple[str, str]:
+    x = innermost(x)
+    return backend_of(x).name, str(getattr(x, "device", "cpu"))
+
+
+def are_mixed(*arrays: Array) -> bool:
+    """Whether these arrays come from more than one library or device."""
+    return len({_side(x) for x in arrays if is_array(x)}) > 1
+
+
+def to_numpy(x: Array) -> Array:
+    """x as a NumPy array in host memory; waits for the device. Raises TypeError for a watched array.
+
+    >>> to_numpy(asarray([1.0, 2.0]))
+    array([1., 2.])
+    """
+    if type(x) in _BOXES:
+        if x.watched:
+            raise TypeError("to_numpy of a watched array would lose its gradient: nnx.to_numpy(nnx.stop_gradient(x))")
+        x = innermost(x)
+    return backend_of(x).to_numpy(x)
+
+
+def asarray(
+    x: Array, dtype: str | DType | None = None, *, backend: str | None = None, device: str | Device | None = None
+) -> Array:
+    """x as an array of the active backend (or of the named one), on its device.
+
+    x: numbers, nested lists, or an array of any library   dtype: "float32", ..., or the library's own; None keeps x's
+    """
+    from nnx.backend.select import get_backend
+
+    return get_backend(backend, device).asarray(innermost(x), dtype)
+
+
+def register_box(kind: type[Any]) -> None:
+    """Say that `kind` is a box: an object whose `.value` is an array."""
+    _BOXES.add(kind)

@@ -1,0 +1,81 @@
+"""JAX: immutable arrays on any of its platforms; tracers pass through nnx, so `jax.jit` compiles what nnx wrote."""
+
+from collections.abc import Callable
+from typing import Any
+
+from nnx.backend.base import Backend
+from nnx.typing import Array, Device, DType, Namespace
+
+
+class JaxBackend(Backend):
+    """jax.numpy, eager or under a trace."""
+
+    name = "jax"
+    package = "jax"
+    install = "pip install jax          (on a GPU: pip install 'jax[cuda13]')"
+    modules = ("jax", "jaxlib")
+
+    @classmethod
+    def namespace(cls) -> Namespace:
+        """See Backend.namespace."""
+        import jax.numpy
+
+        return jax.numpy
+
+    @classmethod
+    def devices(cls) -> dict[str, Device]:
+        """Those of the default platform, then the CPU's."""
+        import jax
+
+        found = list(jax.devices())
+        if found[0].platform != "cpu":
+            found += jax.devices("cpu")
+        return {f"{device.platform}:{device.id}": device for device in found}
+
+    def _find(self, device: str | Device | None) -> Device:
+        return super()._find(f"{device}:0" if isinstance(device, str) and ":" not in device else device)
+
+    @classmethod
+    def is_gpu(cls, device: Device) -> bool:
+        """See Backend.is_gpu."""
+        return bool(device.platform != "cpu")
+
+    def asarray(self, x: Array, dtype: str | DType | None = None) -> Array:
+        """See Backend.asarray; without x64, 64-bit NumPy arrays become 32-bit ones, as everywhere in JAX."""
+        import jax
+
+        x = self._import_host(x)
+        wanted = getattr(x, "dtype", None) if dtype is None else dtype
+        if wanted is not None:
+            dtype = jax.dtypes.canonicalize_dtype(wanted)
+        return self.xp.asarray(x, dtype=dtype, device=self.device)
+
+    def synchronize(self) -> None:
+        """See Backend.synchronize."""
+        import jax
+
+        jax.device_put(0.0, self.device).block_until_ready()
+
+    def memory(self) -> dict[str, int]:
+        """See Backend.memory."""
+        stats = self.device.memory_stats() or {}
+        if "bytes_in_use" not in stats:
+            return super().memory()
+        return {"used": stats["bytes_in_use"], "peak": stats["peak_bytes_in_use"]}
+
+    @classmethod
+    def set_item(cls, x: Array, key: object, value: Array) -> Array:
+        """See Backend.set_item."""
+        return x.at[key].set(value)
+
+    @classmethod
+    def kernels(cls) -> dict[str, Callable[..., Any]]:
+        """See Backend.kernels."""
+        import jax.scipy.special
+
+        return {"erf": jax.scipy.special.erf}
+
+    @classmethod
+    def index_add(cls, rows: int, index: Array, x: Array) -> Array:
+        """See Backend.index_add."""
+        return cls.namespace().zeros((rows, *x.shape[1:]), dtype=x.dtype).at[index].add(x)

@@ -1,0 +1,30 @@
+"""Data on the host: sets, files, splits and checks are NumPy; a loader's batches are born on the active backend."""
+
+from nnx.data.checks import check_finite, check_labels
+from nnx.data.dataset import ArrayDataset, Dataset, Subset
+from nnx.data.files import read_idx, read_npz, write_idx
+from nnx.data.loader import DataLoader
+from nnx.data.scaling import Standardize
+from nnx.data.sets import DatasetMissing, digits, fashion_mnist
+from nnx.data.splits import random_split, train_val_test_split
+from nnx.data.table import Table, read_csv
+
+__all__ = [
+    "ArrayDataset",
+    "DataLoader",
+    "Dataset",
+    "DatasetMissing",
+    "Standardize",
+    "Subset",
+    "Table",
+    "check_finite",
+    "check_labels",
+    "digits",
+    "fashion_mnist",
+    "random_split",
+    "read_csv",
+    "read_idx",
+    "read_npz",
+    "train_val_test_split",
+    "write_idx",
+]

@@ -1,0 +1,158 @@
+"""A CSV file as features and labels; every cell that is no number is named by its line and column."""
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from io import TextIOWrapper
+from itertools import chain, islice
+from typing import NamedTuple
+
+import numpy as np
+
+from nnx.data.checks import Array
+from nnx.data.packed import Path, opened
+
+__all__ = ["Table", "read_csv"]
+
+BLOCK = 1024  # rows converted at once: as Python strings a whole file's cells would take ten times its size
+
+Row = tuple[int, list[str]]  # the line it ends on, its cells
+
+
+class Table(NamedTuple):
+    """What a CSV file held.
+
+    x: (n, features) float32   y: (n,) int64 labels or float32 values, None without a target
+    columns: the features' names ("column 0", ... without a header)   classes: names by label, if it has names
+    """
+
+    x: Array
+    y: Array | None
+    columns: tuple[str, ...]
+    classes: tuple[str, ...] | None
+
+
+def read_csv(
+    path: Path,
+    target: str | int | None = None,
+    delimiter: str = ",",
+    header: bool | None = None,
+    classes: bool | None = None,
+) -> Table:
+    """A CSV file (plain or gzip'ed, UTF-8) as numeric features and a label.
+
+    target: the label's column, by name or by index (negative: from the right); None: there is none.
+    header: whether the first line names the columns; None: it does if the target is a name, or if a cell of it is no
+    number where the second line has one. classes: whether the target names classes, which are numbered in sorted order;
+    None: unless it holds numbers (integers are then labels as they stand, int64; others are values, float32).
+    Raises ValueError naming the file, the line and the column for a bad cell, a line of another length, no such target.
+    """
+    try:
+        with opened(path) as file, TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+            rows = _rows(text, delimiter, path)
+            first = list(islice(rows, 2))
+            if not first:
+                raise ValueError(f"{path}: expected a CSV file with rows, got an empty one")
+            named = _has_header(first, target) if header is None else header
+            names = first[0][1] if named else [f"column {i}" for i in range(len(first[0][1]))]
+            return _table(path, chain(first[named:], rows), names, _position(path, names, target), classes)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: expected a CSV file in UTF-8, got one that cannot be read ({error})") from error
+
+
+def _rows(text: Iterable[str], delimiter: str, path: Path) -> Iterator[Row]:
+    """Line number and cells, blank lines left out; every row has as many cells as the first."""
+    reader = csv.reader(text, delimiter=delimiter, skipinitialspace=True)
+    width = 0
+    for cells in reader:
+        if not cells:
+            continue
+        width = width or len(cells)
+        if len(cells) != width:
+            raise ValueError(
+                f"{path}, line {reader.line_num}: expected {width} cells, as in the first line, got {len(cells)}: "
+                f"is {delimiter!r} the delimiter?"
+            )
+        yield reader.line_num, cells
+
+
+def _has_header(first: list[Row], target: str | int | None) -> bool:
+    if isinstance(target, str) or len(first) < 2:
+        return isinstance(target, str)
+    return any(_is_number(below) and not _is_number(cell) for cell, below in zip(first[0][1], first[1][1], strict=True))
+
+
+def _position(path: Path, names: list[str], target: str | int | None) -> int | None:
+    if target is None:
+        return None
+    if isinstance(target, str):
+        if target not in names:
+            raise ValueError(f"{path}: expected a target among the columns {', '.join(names)}, got {target!r}")
+        return names.index(target)
+    if not -len(names) <= target < len(names):
+        raise ValueError(f"{path}: expected a target from {-len(names)} to {len(names) - 1}, got {target}")
+    return target % len(names)
+
+
+def _table(path: Path, rows: Iterable[Row], names: list[str], label: int | None, classes: bool | None) -> Table:
+    features = [i for i in range(len(names)) if i != label]
+    blocks: list[Array] = []
+    labels: list[tuple[int, str]] = []
+    rows = iter(rows)
+    while block := list(islice(rows, BLOCK)):
+        blocks.append(_numbers(path, block, names, features))
+        if label is not None:
+            labels += [(line, cells[label].strip()) for line, cells in block]
+    if not blocks:
+        raise ValueError(f"{path}: expected rows below the header, got none: with header=False the first line is one")
+    y, found = (None, None) if label is None else _target(path, labels, names[label], classes)
+    return Table(np.concatenate(blocks), y, tuple(names[i] for i in features), found)
+
+
+def _numbers(path: Path, block: list[Row], names: list[str], features: list[int]) -> Array:
+    try:
+        cells = [[cells[i] for i in features] for _, cells in block]
+        with np.errstate(over="ignore"):  # beyond float32 a number is infinite, which check_finite reports
+            return np.array(cells, dtype=np.float64).astype(np.float32)
+    except ValueError:
+        for line, row in block:
+            for i in features:
+                if not _is_number(row[i]):
+                    raise _bad_cell(path, line, names[i], row[i]) from None
+        raise
+
+
+def _target(
+    path: Path, labels: Sequence[tuple[int, str]], name: str, classes: bool | None
+) -> tuple[Array, tuple[str, ...] | None]:
+    """The target column as integers or values, or as classes numbered in sorted order and their names."""
+    for line, cell in labels:
+        if not cell:
+            raise _bad_cell(path, line, name, cell)
+    numeric = [_is_number(cell) for _, cell in labels]
+    if classes or (classes is None and not any(numeric)):
+        names = sorted({cell for _, cell in labels}, key=float if all(numeric) else None)
+        number = {cell: k for k, cell in enumerate(names)}
+        return np.array([number[cell] for _, cell in labels], dtype=np.int64), tuple(names)
+    if not all(numeric):
+        line, cell = labels[numeric.index(False)]
+        raise _bad_cell(path, line, name, cell, ", or use classes=True if the column names classes")
+    try:
+        return np.array([int(cell) for _, cell in labels], dtype=np.int64), None
+    except (ValueError, OverflowError):
+        return np.array([float(cell) for _, cell in labels]).astype(np.float32), None
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _bad_cell(path: Path, line: int, column: str, cell: str, way_out: str = "") -> ValueError:
+    found = repr(cell) if cell.strip() else "an empty cell"
+    return ValueError(
+        f"{path}, line {line}, column {column!r}: expected a number, got {found}: correct it, or leave the line out"
+        f"{way_out}"
+    )

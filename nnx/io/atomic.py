@@ -1,0 +1,37 @@
+"""A file is there whole or not at all: written beside its place, forced to disk, then renamed into it."""
+
+import os
+from pathlib import Path
+
+__all__ = ["write_atomically"]
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write `data` to `path`; after a crash at any moment the file holds all of its old bytes or all of the new.
+
+    The mode is that of any new file (0666 less the umask); a symbolic link is followed. Raises OSError if the folder
+    does not exist or cannot be written to; then, as after any exception, `path` is as it was, with nothing beside it.
+    """
+    place = Path(path).resolve()
+    part = place.with_name(f".{place.name[:100]}.{os.urandom(4).hex()}.part")
+    try:
+        with part.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(place)
+    except BaseException:  # a KeyboardInterrupt too must leave nothing behind
+        part.unlink(missing_ok=True)
+        raise
+    _sync_folder(place.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force the rename itself to disk; Windows has no handle on a folder and orders renames by its journal."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
