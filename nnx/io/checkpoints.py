@@ -53,7 +53,7 @@ def load(path: File, model: HasState, strict: bool = True) -> dict[str, Any]:
     file, and what `model.load_state_dict` raises for names and shapes that do not match.
     """
     arrays, metadata = load_safetensors(path)
-    model.load_state_dict(dict(arrays), strict=strict)  # from the host straight to where the model lives
+    model.load_state_dict(dict(arrays), strict=strict)  # from the host to where the model lives
     return metadata
 
 
@@ -100,7 +100,7 @@ def load_safetensors(path: File) -> tuple[dict[str, HostArray], dict[str, Any]]:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (safetensors.SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{path}: expected a whole safetensors file, got {Path(path).stat().st_size} bytes that are none ({error}): "
+            f"{path}: expected a whole safetensors file, got {Path(path).stat().st_size} other bytes ({error}): "
             f"save it again, take another copy, or install ml_dtypes if it holds bfloat16"
         ) from error
     return arrays, _metadata(path, arrays, header)

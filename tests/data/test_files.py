@@ -102,6 +102,7 @@ def test_csv_with_class_names(tmp_path, target, pack):
     ("x,y\n1,10\n2,2\n", {"target": "y", "classes": True}, [[1], [2]], [1, 0], ("x",), ("2", "10")),
     ("x,y\r\n1,-1\r\n2,1\r\n", {"target": "y"}, [[1], [2]], [-1, 1], ("x",), None),
     ('"a, b",y\n"1", 0\n', {"target": "y"}, [[1]], [0], ("a, b",), None),
+    ('x, y\n1, "b, c"\n', {"target": "y"}, [[1]], [0], ("x",), ("b, c",)),
     ("1\n", {}, [[1]], None, ("column 0",), None),
 ])  # fmt: skip
 def test_csv_forms(tmp_path, text, options, x, y, columns, classes):

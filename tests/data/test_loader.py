@@ -216,4 +216,11 @@ def test_array_dataset_indexes(backend):
     assert (x.tolist(), y) == (X[4].tolist(), 4)
     assert isinstance(x, np.ndarray)
     assert dataset[1:3][1].tolist() == [1, 2]
-    assert Subset(dataset, [-1])[0][1] == 22
+
+
+def test_subsets_of_subsets():
+    inner = Subset(PAIRS, [20, 10, -1])
+    outer = Subset(inner, [2, 0])
+    assert inner.indices.tolist() == [20, 10, 22]  # a data set of the user's may not know negative indices
+    assert [outer[k][1] for k in range(2)] == [22, 20]
+    assert labels(DataLoader(outer)) == [[22, 20]]

@@ -18,7 +18,7 @@ def test_the_shipped_digits_are_the_original_bytes():
 
 
 def test_their_source_and_licence_are_beside_them():
-    notice = files("nnx.data").joinpath("assets", "NOTICE").read_text()
+    notice = files("nnx.data").joinpath("assets", "NOTICE.txt").read_text()
     for words in ("E. Alpaydin, C. Kaynak", "CC BY 4.0", "https://doi.org/10.24432/C50P49"):
         assert words in notice
 
@@ -117,6 +117,9 @@ def test_download(small, tmp_path, monkeypatch):
     check(fashion_mnist(tmp_path / "new"))
     assert len(asked) == 4
     assert len(list((tmp_path / "new").iterdir())) == 4
+    (tmp_path / "new" / "t10k-labels-idx1-ubyte.gz").unlink()
+    check(fashion_mnist(tmp_path / "new", download=True))
+    assert len(asked) == 5
 
 
 @pytest.mark.parametrize(("answer", "words"), [

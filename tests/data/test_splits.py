@@ -52,6 +52,11 @@ def test_three_parts_are_disjoint_and_complete(backend, stratify):
     assert all((rows == more).all() for (rows, _), (more, _) in zip(parts, again, strict=True))
 
 
+def test_each_class_is_shuffled():
+    train, _, _ = train_val_test_split(np.arange(100), np.zeros(100, dtype=int), (0.5, 0.25, 0.25), stratify=True)
+    assert train[0].max() > 75
+
+
 def test_stratify_keeps_the_shares():
     y = np.random.default_rng(0).choice([0, 5, 9], size=997, p=[0.7, 0.25, 0.05])
     fractions = (0.8, 0.1, 0.1)
