@@ -1,8 +1,23 @@
 """The core: a differentiable Array API namespace, and the transforms that are made of it."""
 
 from nnx.autodiff import operators  # noqa: F401  (gives Var its operators)
+from nnx.autodiff.check import gradcheck
+from nnx.autodiff.diagnosis import GradientMismatch
 from nnx.autodiff.tape import Tape, op, stop_gradient
 from nnx.autodiff.transforms import grad, hessian, hvp, jacobian, value_and_grad, vjp
 from nnx.autodiff.var import Var
 
-__all__ = ["Tape", "Var", "grad", "hessian", "hvp", "jacobian", "op", "stop_gradient", "value_and_grad", "vjp"]
+__all__ = [
+    "GradientMismatch",
+    "Tape",
+    "Var",
+    "grad",
+    "gradcheck",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "op",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+]

@@ -12,12 +12,12 @@ import functools
 import inspect
 import itertools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import FunctionType
 from typing import Any, Self, TypeVar
 
 from nnx.autodiff.var import Var
-from nnx.backend import are_mixed, backend_of, innermost, is_array, mixed, namespace
+from nnx.backend import MixedBackends, are_mixed, backend_of, innermost, is_array, mixed, namespace
 from nnx.typing import Array
 
 Pullback = Callable[[Array], tuple[Any, ...]]
@@ -111,10 +111,14 @@ class Tape:
         grads: list[Array | None] = [None] * self.size
         for var, dy in seeds:
             _add(grads, var.index, dy)
-        nodes = self.nodes
-        for node in reversed(nodes) if keep else _popped(nodes):
-            out, parents, pullback = node
-            dy = _take(grads, out)
+        nodes = list(self.nodes) if keep else self.nodes
+        while nodes:
+            out, parents, pullback = nodes.pop()
+            if type(out) is int:
+                dy = grads[out]
+                grads[out] = None
+            else:
+                dy = _together(grads, *out)
             if dy is None:
                 continue
             entries = pullback(dy)
@@ -137,23 +141,13 @@ class Tape:
         return [grads[x.index] for x in inputs]
 
 
-def _popped(nodes: list[Any]) -> Iterable[Any]:
-    while nodes:
-        yield nodes.pop()
-
-
 def _add(grads: list[Array | None], index: int, d: Array) -> None:
     g = grads[index]
     grads[index] = d if g is None else g + d
 
 
-def _take(grads: list[Array | None], out: Any) -> Any:
-    """What arrived at a record's output(s): dy, or a tuple of them with zeros where nothing came; None if none did."""
-    if type(out) is int:
-        dy = grads[out]
-        grads[out] = None
-        return dy
-    index, values = out
+def _together(grads: list[Array | None], index: range, values: tuple[Array, ...]) -> tuple[Array, ...] | None:
+    """What arrived at the outputs of a record that has several, zeros where nothing came; None if nothing did at all."""
     dys = [grads[i] for i in index]
     for i in index:
         grads[i] = None
@@ -199,45 +193,69 @@ def op(rule: F) -> F:
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs and any(type(v) is Var for v in kwargs.values()):
             args, kwargs = _positional(rule, args, kwargs)
+        # the common case in one pass: plain arrays, constants, and Vars of one outermost tape
         tape: Tape | None = None
-        level, boxed = 0, False
+        values: list[Any] = []
+        parents: list[tuple[int, int]] = []
+        boxed = False
         for a in args:
             if type(a) is Var:
-                boxed = True
-                t = a.tape
-                if t is not None and t.level > level:
-                    tape, level = t, t.level
+                boxed, t = True, a.tape
+                if t is not None:
+                    if t.nested or not t.level or (tape is not None and t is not tape):
+                        return _guarded(_call_anywhere, rule, args, kwargs)
+                    tape = t
+                    parents.append((len(values), a.index))
+                a = a.value
+            values.append(a)
+        if tape is None:
+            y = _guarded(_plain, rule, values, kwargs)
+            return (tuple(map(lift, y)) if type(y) is tuple else lift(y)) if boxed else y
         try:
-            if tape is not None:
-                return _record(tape, rule, args, kwargs)
-            if not boxed:
-                return rule(*args, **kwargs)[0]
-            y = rule(*[resolve(a) for a in args], **kwargs)[0]
-            return tuple(map(lift, y)) if type(y) is tuple else lift(y)
-        except (TypeError, ValueError, RuntimeError) as error:
-            if are_mixed(*args):
-                raise mixed(*args) from error
-            raise
+            y, pullback = rule(*values, **kwargs)
+        except ERRORS as error:
+            raise _explained(error, args) from error
+        if type(y) is tuple:
+            return tape.record(y, parents, pullback)
+        at = tape.size
+        tape.size = at + 1
+        tape.nodes.append((at, parents, pullback))
+        return Var(y, tape, at)
 
     return call  # type: ignore[return-value]
 
 
-def _record(tape: Tape, rule: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Run the rule on the values underneath the tape, all of one kind, and write it down."""
-    values: list[Any] = []
-    parents: list[tuple[int, int]] = []
-    for position, a in enumerate(args):
-        if type(a) is Var:
-            if a.tape is tape:
-                parents.append((position, a.index))
-                a = a.value
-            else:
-                a = resolve(a)
-        values.append(a)
+ERRORS = (TypeError, ValueError, RuntimeError)
+
+
+def _plain(rule: Callable[..., Any], values: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    return rule(*values, **kwargs)[0]
+
+
+def _guarded(call: Callable[..., Any], rule: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    try:
+        return call(rule, args, kwargs)
+    except ERRORS as error:
+        raise _explained(error, args) from error
+
+
+def _explained(error: Exception, args: Sequence[Any]) -> Exception:
+    """The error that names both sides, if the library's own came of mixing two libraries or devices."""
+    return error if isinstance(error, MixedBackends) or not are_mixed(*args) else mixed(*args)
+
+
+def _call_anywhere(rule: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Run the rule on the values underneath the innermost tape, all of one kind, and write it down there."""
+    tapes = [a.tape for a in args if type(a) is Var and a.tape is not None and a.tape.level]
+    tape = max(tapes, key=lambda t: t.level, default=None)
+    values = [a.value if type(a) is Var and a.tape is tape and tape else resolve(a) for a in args]
+    if tape is None:
+        y = rule(*values, **kwargs)[0]
+        return tuple(map(lift, y)) if type(y) is tuple else lift(y)
     if tape.nested:
         values = [lift(v) for v in values]
     y, pullback = rule(*values, **kwargs)
-    return tape.record(y, parents, pullback)
+    return tape.record(y, [(k, a.index) for k, a in enumerate(args) if type(a) is Var and a.tape is tape], pullback)
 
 
 def _positional(rule: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:

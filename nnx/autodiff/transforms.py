@@ -7,13 +7,13 @@ trainable `named_parameters()`. What comes out of a transform is plain again.
 
 import functools
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 from nnx.autodiff.tape import Tape, lift, recording, resolve
-from nnx.autodiff.tree import Lifted, leaves, swappable, tree_map
+from nnx.autodiff.tree import Lifted, guard, leaves, tree_map
 from nnx.autodiff.var import Var
-from nnx.backend import backend_of, is_array, namespace
+from nnx.backend import is_array, namespace
 from nnx.typing import Array, Tree
 
 Function = Callable[..., Any]
@@ -31,16 +31,15 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     (np.float64(9.0), array([6., 0.]))
     """
 
+    numbers = _numbers(argnums)
+
     @functools.wraps(f, assigned=("__name__", "__doc__", "__qualname__"))
     def call(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-        _check_argnums(numbers, args)
-        with _guard(args), Tape() as tape, Lifted(tape) as lifted:
-            inner, watched = _lift_arguments(lifted, args, numbers)
-            out = f(*inner, **lifted.constant(kwargs))
+        with Lifted(args, numbers) as lifted:
+            out = f(*lifted.arguments, **(lifted.constant(kwargs) if kwargs else kwargs))
             loss, aux = out if has_aux else (out, None)
-            grads = tape.backward(_seed(loss, tape))
-            gradient = [lifted.gradients(w, grads) for w in watched]
+            grads = lifted.tape.backward(_seed(loss, lifted.tape))
+            gradient = [lifted.gradients(w, grads) for w in lifted.watched]
             value = lifted.lower(loss)
             if has_aux:
                 value = (value, tree_map(lifted.lower, aux))
@@ -76,10 +75,10 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Callable[[Tree], tuple[Any, ...]]
     >>> pullback(np.asarray([1.0, 10.0]))
     (array([ 2., 40.]),)
     """
-    with _guard(args), Tape() as tape, Lifted(tape) as lifted:
-        inner, watched = _lift_arguments(lifted, args, tuple(range(len(args))))
-        out = f(*inner)
-        outputs = [y for y in leaves(out)]
+    with Lifted(args, tuple(range(len(args)))) as lifted:
+        out = f(*lifted.arguments)
+        outputs = leaves(out)
+    tape = lifted.tape
 
     def pullback(cotangents: Tree) -> tuple[Any, ...]:
         given = leaves(cotangents)
@@ -89,9 +88,9 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Callable[[Tree], tuple[Any, ...]]
             return vjp(f, *args)[1](cotangents)
         pairs = zip(outputs, given, strict=True)
         seeds = [(y, lift(dy) if tape.nested else resolve(dy)) for y, dy in pairs if type(y) is Var and y.tape is tape]
-        with _guard(args):
+        with guard(args) or nullcontext():
             grads = tape.backward(seeds, keep=True)
-            found = tuple(lifted.gradients(w, grads) for w in watched)
+            found = tuple(lifted.gradients(w, grads) for w in lifted.watched)
         return found if recording() else tree_map(resolve, found)
 
     return tree_map(lifted.lower, out), pullback
@@ -147,22 +146,11 @@ def hvp(f: Function, x: Array, v: Array) -> Array:
     return grad(along)(x, v)
 
 
-def _lift_arguments(lifted: Lifted, args: tuple[Any, ...], numbers: tuple[int, ...]) -> tuple[list[Any], list[Any]]:
-    """The arguments as the function will see them, and what is watched of those in `numbers`, in that order."""
-    inner: list[Any] = [None] * len(args)
-    watched = []
-    for i in numbers:
-        inner[i], found = lifted.watch(args[i])
-        watched.append(found)
-    for i, argument in enumerate(args):
-        if i not in numbers:
-            inner[i] = lifted.constant(argument)
-    return inner, watched
-
-
-def _check_argnums(numbers: tuple[int, ...], args: tuple[Any, ...]) -> None:
-    if any(not 0 <= i < len(args) for i in numbers) or not numbers:
-        raise ValueError(f"argnums {numbers} of a call with {len(args)} positional arguments: each must be in [0, {len(args)})")
+def _numbers(argnums: Argnums) -> tuple[int, ...]:
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    if not numbers or any(type(i) is not int or i < 0 for i in numbers):
+        raise ValueError(f"argnums must be positions of arguments (0, 1, ...), got {argnums!r}")
+    return numbers
 
 
 def _seed(loss: Any, tape: Tape) -> list[tuple[Var, Array]]:
@@ -191,15 +179,3 @@ def _size(x: Array) -> int:
     for n in x.shape:
         size *= n
     return size
-
-
-def _guard(args: tuple[Any, ...]) -> AbstractContextManager[Any]:
-    """The context in which the arrays' own library does not record."""
-    for leaf in args:
-        if swappable(leaf):
-            leaf = leaf._any_array()
-        elif type(leaf) in (dict, list, tuple):
-            leaf = next((x for x in leaves(leaf) if is_array(x)), None)
-        if is_array(leaf):
-            return backend_of(leaf).guard() or nullcontext()
-    return nullcontext()

@@ -4,11 +4,12 @@ A Module takes part through one method, `_swap` (see Swappable): the core knows 
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, Self, TypeGuard
 
 from nnx.autodiff.tape import Tape, lift
 from nnx.autodiff.var import Var
-from nnx.backend import get_backend, innermost, is_array, namespace
+from nnx.backend import backend_of, get_backend, innermost, is_array, namespace
 from nnx.typing import Array, Tree
 
 
@@ -60,24 +61,48 @@ def leaves(tree: Tree) -> list[Any]:
 
 
 class Lifted:
-    """The arguments of one call, lifted to Vars of a tape (or to constants) until `restore`."""
+    """The arguments of one call, lifted to Vars of a new tape (or to constants) inside of the block.
 
-    def __init__(self, tape: Tape) -> None:
-        self.tape = tape
+    arguments: as the function will see them   watched: for each of the numbers, what is watched of that argument
+    """
+
+    def __init__(self, args: tuple[Any, ...], numbers: tuple[int, ...]) -> None:
+        if len(args) <= numbers[-1] or len(args) <= max(numbers):
+            raise ValueError(f"argnums {numbers} of a call with {len(args)} positional arguments: each must be below that")
+        self.args, self.numbers = args, numbers
+        self.arguments: list[Any] = list(args)
+        self.watched: list[Any] = []
         self.swaps: list[Swap] = []
         self.seen: dict[int, Var] = {}
+        self.guard = guard(args)
 
     def __enter__(self) -> Self:
+        self.tape = Tape()
+        if self.guard is not None:
+            self.guard.__enter__()
+        try:
+            for i in self.numbers:
+                self.arguments[i], found = self.watch(self.args[i])
+                self.watched.append(found)
+            for i, argument in enumerate(self.args):
+                if i not in self.numbers:
+                    self.arguments[i] = self.constant(argument)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.tape.close()
         for swap in reversed(self.swaps):
             swap.restore(self.lower)
+        if self.guard is not None:
+            self.guard.__exit__(None, None, None)
 
     def constant(self, tree: Tree) -> Tree:
         """Every array of the nest as a constant, Modules with theirs swapped for constants."""
-        if is_array(tree):
-            return lift(tree)
+        if type(tree) is not Var and is_array(tree):
+            return Var(tree)
         return tree_map(self._constant_leaf, tree)
 
     def _constant_leaf(self, leaf: Any) -> Any:
@@ -88,6 +113,13 @@ class Lifted:
 
     def watch(self, tree: Tree) -> tuple[Tree, Tree]:
         """The nest with every array watched, and the same nest of what was watched: Vars, and dicts of them by path."""
+        if is_array(tree):
+            var = self.tape.watch(tree)
+            return var, var
+        if swappable(tree):
+            swap = tree._swap(self.tape, True, self.seen)
+            self.swaps.append(swap)
+            return tree, swap.watched
         watched: list[Any] = []
 
         def lifted(leaf: Any) -> Any:
@@ -116,10 +148,25 @@ class Lifted:
     def gradients(self, watched: Tree, grads: list[Array | None]) -> Tree:
         """The gradients in the form of the arguments; zeros where the result does not depend on one."""
 
-        def gradient(var: Var) -> Array:
-            g = grads[var.index]
-            return namespace(var.value).zeros_like(var.value) if g is None else g
-
         if type(watched) is Var:
-            return gradient(watched)
-        return tree_map(gradient, watched)
+            return _gradient(watched, grads)
+        if type(watched) is dict:  # a Module's: flat
+            return {path: self.gradients(var, grads) for path, var in watched.items()}
+        return tree_map(lambda var: _gradient(var, grads), watched)
+
+
+def _gradient(var: Var, grads: list[Array | None]) -> Array:
+    g = grads[var.index]
+    return namespace(var.value).zeros_like(var.value) if g is None else g
+
+
+def guard(args: tuple[Any, ...]) -> AbstractContextManager[Any] | None:
+    """The context in which the arrays' own library does not record, if it records at all."""
+    for leaf in args:  # nearly always one is an array itself
+        if is_array(leaf):
+            return backend_of(leaf).guard()
+    for leaf in leaves(list(args)):
+        found = leaf._any_array() if swappable(leaf) else leaf
+        if is_array(found):
+            return backend_of(found).guard()
+    return None

@@ -5,6 +5,7 @@ that the type comes from, and every later one is a dictionary's. A `Var` answers
 `__array_namespace__`, as do arrays of libraries that nnx has never heard of.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from nnx.backend import table
@@ -66,7 +67,7 @@ def _foreign(kind: type) -> type[Backend]:
     return type("ForeignBackend", (Backend,), {"name": root, "package": root, "install": f"pip install {root}"})
 
 
-def namespace(*arrays: Array) -> Namespace:
+def namespace(x: Array, *others: Array) -> Namespace:
     """The Array API namespace of these arrays, watched or plain; Python numbers go with any.
 
     Raises MixedBackends if they come from two libraries, TypeError if there is no array among them.
@@ -75,9 +76,20 @@ def namespace(*arrays: Array) -> Namespace:
     >>> namespace(np.ones(3), 2.0).__name__
     'numpy'
     """
+    kind = type(x)
+    found = _NAMESPACES.get(kind)
+    if found is not None:
+        for other in others:
+            if type(other) is not kind:
+                return _namespace_of_all((x, *others))
+        return found
+    return _namespace_of_all((x, *others))
+
+
+def _namespace_of_all(arrays: tuple[Array, ...]) -> Namespace:
     found = None
     for x in arrays:
-        xp = _NAMESPACES.get(type(x)) or _namespace_of(x)
+        xp = _namespace_of(x)
         if xp is found or xp is None:
             continue
         found = xp if found is None else _common(found, xp, arrays)
@@ -89,6 +101,8 @@ def namespace(*arrays: Array) -> Namespace:
 
 def _namespace_of(x: Array) -> Namespace | None:
     kind = type(x)
+    if kind in _NAMESPACES:
+        return _NAMESPACES[kind]
     if kind in _BOXES:
         return x.__array_namespace__()
     library = _library(kind)
@@ -124,6 +138,19 @@ def _side(x: Array) -> tuple[str, str]:
 def are_mixed(*arrays: Array) -> bool:
     """Whether these arrays come from more than one library or device."""
     return len({_side(x) for x in arrays if is_array(x)}) > 1
+
+
+def kernel(name: str, x: Array) -> Callable[..., Any] | None:
+    """The own function of x's library by that name, if it has one and x is not being watched."""
+    key = name, type(x)
+    try:
+        return _KERNELS[key]
+    except KeyError:
+        found = _KERNELS[key] = None if type(x) in _BOXES else backend_of(x).kernel(name)
+        return found
+
+
+_KERNELS: dict[tuple[str, type], Callable[..., Any] | None] = {}
 
 
 def to_numpy(x: Array) -> Array:

@@ -83,10 +83,11 @@ class Backend:
             raise self.unavailable("no device was found")
         if device is None:
             return next(iter(known.values()))
-        if device in known.values():
-            return device
         if str(device) in known:
             return known[str(device)]
+        for found in known.values():
+            if str(device) == str(found):  # its own name for it: array-api-strict's is not the one it is asked by
+                return found
         raise self.unavailable(f"no device '{device}'; there is {', '.join(known)}")
 
     def _probe(self) -> None:

@@ -4,7 +4,8 @@ Its reductions go through two Python functions before they reach C (np.sum of a 
 which a small network feels: the namespace calls the ufuncs' own methods.
 """
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -39,6 +40,11 @@ class NumpyBackend(Backend):
         return {"cpu": "cpu"}
 
     @classmethod
+    def kernels(cls) -> dict[str, Callable[..., Any]]:
+        """See Backend.kernels."""
+        return {"pick": _pick, "minus_one_hot": _minus_one_hot}
+
+    @classmethod
     def index_add(cls, rows: int, index: Array, x: Array) -> Array:
         """See Backend.index_add."""
         xp = cls.namespace()
@@ -71,3 +77,24 @@ def _shortcuts(np: Namespace) -> dict[str, Any]:
         return np.astype(x, dtype, copy=copy, device=device) if device is not None else x.astype(dtype, copy=copy)
 
     return {"sum": sum, "max": max, "min": min, "mean": mean, "astype": astype}
+
+
+@lru_cache(maxsize=8)
+def _rows(n: int) -> Array:
+    return NumpyBackend.namespace().arange(n)
+
+
+def _pick(z: Array, columns: Array) -> Array | None:
+    """z[k, columns[k]] for every row k; None if a column is out of range (an index below 0 would wrap)."""
+    try:
+        found = z[_rows(len(z)), columns]
+        NumpyBackend.namespace().bincount(columns)  # the quickest way to hear of a negative one
+    except (IndexError, ValueError):
+        return None
+    return found
+
+
+def _minus_one_hot(p: Array, columns: Array) -> Array:
+    """p, which is nobody else's, with 1 taken from column columns[k] of every row k."""
+    p[_rows(len(p)), columns] -= 1
+    return p

@@ -1,7 +1,6 @@
 """Activations: the forward line and, beside it, σ′, the right half of BP1 and BP2 (δ = ∂C/∂a ⊙ σ′(z))."""
 
 import math
-from functools import cache
 from typing import Any
 
 from nnx.autodiff import op
@@ -25,14 +24,21 @@ def relu(x: Array) -> Any:
 def sigmoid(x: Array) -> Any:
     """σ(x) = 1 / (1 + e⁻ˣ);  σ′ = σ (1 - σ), at most 1/4: the reason that gradients vanish in deep sigmoid nets."""
     xp = namespace(x)
-    y = 1.0 / (xp.exp(xp.minimum(-x, largest_exponent(xp, x.dtype))) + 1.0)
+    e = xp.exp(xp.minimum(x, largest_exponent(xp, x.dtype)))  # eˣ / (1 + eˣ): exact for small ones, and no overflow
+    y = e / (e + 1.0)
     return y, lambda dy: (dy * (y * (1.0 - y)),)
 
 
-@cache
 def largest_exponent(xp: Namespace, dtype: DType) -> float:
     """The largest x for which eˣ is finite, rounded down."""
-    return float(math.floor(math.log(xp.finfo(dtype).max)))
+    found = _EXPONENTS.get(dtype)
+    if found is None:
+        found = _EXPONENTS[dtype] = float(math.floor(math.log(xp.finfo(dtype).max)))
+    return found
+
+
+_EXPONENTS: dict[DType, float] = {}
+"""largest_exponent by dtype (a namespace need not be hashable)."""
 
 
 @op

@@ -7,8 +7,8 @@ The approximations are those of W. J. Cody, "Rational Chebyshev approximations f
 import math
 from typing import Any
 
-from nnx.autodiff import Var, op
-from nnx.backend import backend_of, namespace
+from nnx.autodiff import op
+from nnx.backend import kernel, namespace
 from nnx.typing import Array
 
 # |x| ≤ 0.46875: x P(x²) / Q(x²), highest power first
@@ -43,7 +43,7 @@ Q2 = (
 def erf(x: Array) -> Any:
     """2/√π ∫₀ˣ exp(-t²) dt, elementwise;  erf′ = 2/√π exp(-x²)."""
     xp = namespace(x)
-    own = None if type(x) is Var else backend_of(x).kernel("erf")
+    own = kernel("erf", x)
     y = erf_of_standard(x) if own is None else own(x)
     return y, lambda dy: (dy * (xp.exp(-(x * x)) * (2.0 / math.sqrt(math.pi))),)
 

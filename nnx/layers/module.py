@@ -94,9 +94,9 @@ class Module:
     def _slots(self) -> list[Slot]:
         """Where every array of the tree is; from the cache while the structure has not changed."""
         cached = self.__dict__.get("_cache")
-        if cached is None or cached[0] != version.now:
-            cached = self.__dict__["_cache"] = (version.now, list(walk(self)))
-        return cached[1]  # type: ignore[no-any-return]
+        if cached is None or cached.version != version.now:
+            cached = self.__dict__["_cache"] = _Cache(version.now, list(walk(self)))
+        return cached.slots  # type: ignore[no-any-return]
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
         """This module and all below it, by dotted path; each once."""
@@ -166,13 +166,16 @@ class Module:
         places = {slot.path: slot for slot in slots}
         if unknown := [path for path in arrays if path not in places]:
             raise KeyError(f"no parameter {', '.join(unknown)} in {type(self).__name__}: there is {', '.join(places)}")
-        new = {id(places[path].owner[places[path].name]): x for path, x in arrays.items()}
-        # the old arrays live until the end of the loop in `found`, so that no id is used twice
-        found = [(slot, slot.owner[slot.name]) for slot in slots]
-        for slot, old in found:
-            if id(old) in new:
-                slot.owner[slot.name] = new[id(old)]
+        self._replace({path: places[path].owner[places[path].name] for path in arrays}, arrays)
         return self
+
+    def _replace(self, old: dict[str, Array], new: dict[str, Array]) -> None:
+        """Put new[path] wherever the array old[path] is. `old` keeps those arrays alive, so that no id is used twice."""
+        replacement = {id(x): new[path] for path, x in old.items()}
+        for slot in self._slots():
+            found = replacement.get(id(slot.owner[slot.name]))
+            if found is not None:
+                slot.owner[slot.name] = found
 
     def train(self, mode: bool = True) -> Self:
         """Training mode: dropout drops, batch norm counts."""
@@ -273,6 +276,15 @@ class Module:
         return {name: value for name, value in self.__dict__.items() if name not in ("_cache", "_differentiated")}
 
 
+class _Cache:
+    """Where the arrays are, as of a structure version. No tuple: a walk through the attributes would enter it."""
+
+    __slots__ = ("slots", "version")
+
+    def __init__(self, version: int, slots: list[Slot]) -> None:
+        self.version, self.slots = version, slots
+
+
 _assigned: list[tuple[Module, str]] = []
 """Attributes that first became arrays in a forward pass that is under way."""
 
@@ -290,16 +302,16 @@ class _Swap:
         self.watched: dict[str, Var] = {}
         self.saved: list[tuple[Slot, Array, Var]] = []
         _enter(module)
-        saved, watched, nested = self.saved, self.watched, tape.nested
-        for slot in module._slots():
-            owner, name = slot.owner, slot.name
+        saved, watched, plain = self.saved, self.watched, not tape.nested
+        for slot in module._slots():  # once a step for each array: kept lean
+            owner, name, path, _, trainable = slot
             x = owner[name]
             var = seen.get(id(x))
             if var is None:
-                inner = (lift(x) if nested else resolve(x)) if nested or type(x) is Var else x
-                var = seen[id(x)] = tape.record(inner) if watch and slot.trainable else lift(inner)
-            if watch and slot.trainable and var.tape is tape:
-                watched.setdefault(slot.path, var)
+                inner = x if plain and type(x) is not Var else resolve(x) if plain else lift(x)
+                var = seen[id(x)] = tape.record(inner) if watch and trainable else lift(inner)
+            if trainable and watch and var.tape is tape:
+                watched.setdefault(path, var)
             saved.append((slot, x, var))
             owner[name] = var
 

@@ -43,7 +43,8 @@ class Optimizer:
         """
         if not swappable(model):
             raise TypeError(f"update takes a Module, got {type(model).__name__}; for a dict of arrays: apply(params, grads)")
-        model.update(self.apply(model.trainable(), grads))
+        params = model.trainable()
+        model._replace(params, self.apply(params, grads))
 
     def apply(self, params: dict[str, Array], grads: dict[str, Array]) -> dict[str, Array]:
         """The new parameters; the given ones are left as they are."""
@@ -55,13 +56,14 @@ class Optimizer:
             )
         self.steps += 1
         step = self._step()
-        new = {}
+        new, state = {}, self.state
         for path, p in params.items():
-            slots = self.state.get(path)
+            slots = state.get(path)
             if slots is None or (slots and slots[0].shape != p.shape):
                 slots = self._zeros(p)
-            new[path], *kept = step(p, grads[path], *slots)
-            self.state[path] = tuple(kept)
+            moved = step(p, grads[path], *slots)
+            new[path] = moved[0]
+            state[path] = moved[1:]
         return new
 
     def _zeros(self, p: Array) -> Slots:

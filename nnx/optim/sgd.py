@@ -39,7 +39,7 @@ class SGD(Optimizer):
         fresh = 1.0 if self.steps == 1 else 1.0 - self.dampening
 
         def plain(p: Array, g: Array) -> tuple[Array, ...]:
-            return (p - coupled(g, p, decay) * lr,)
+            return (p - (coupled(g, p, decay) if decay else g) * lr,)
 
         def with_velocity(p: Array, g: Array, v: Array) -> tuple[Array, ...]:
             g = coupled(g, p, decay)

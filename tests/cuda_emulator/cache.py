@@ -35,9 +35,9 @@ def digest(*parts: str | bytes) -> str:
 
 
 @functools.cache
-def digest_of_files(folder: Path) -> str:
-    """A name for the C++ sources in a folder and below."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix in (".cpp", ".h"))
+def digest_of_files(*roots: Path) -> str:
+    """A name for C++ sources: files, and folders with all below them."""
+    files = sorted(path for root in roots for path in (root, *root.rglob("*")) if path.suffix in (".cpp", ".h"))
     return digest(*(part for path in files for part in (path.name, path.read_bytes())))
 
 
@@ -46,7 +46,7 @@ def lock(key: str) -> Iterator[None]:
     """Held by one process at a time; the system releases it when a process dies."""
     folder = root() / "locks"
     folder.mkdir(exist_ok=True)
-    with open(folder / key[:2], "w") as file:  # 256 files in all, not one an artefact
+    with (folder / key[:2]).open("w") as file:  # 256 files in all, not one an artefact
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

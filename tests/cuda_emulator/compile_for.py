@@ -14,7 +14,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from . import recording, wheel
+from . import recording
+from .nvrtc import compile_cubin
 from .recording import Source
 
 ARCHITECTURES = ("75", "80", "86", "89", "90", "100", "120")
@@ -27,19 +28,6 @@ class Failure:
     source: Source
     arch: str
     message: str
-
-
-def compile_cubin(source: Source, arch: str) -> bytes:
-    """The machine code of a source for sm_<arch>. Raises cupy.cuda.compiler.CompileException."""
-    from cupy.cuda import compiler
-
-    options = tuple(option.replace(recording.SITE, str(wheel.site())) for option in source.options)
-    program = compiler._NVRTCProgram(
-        source.code, "kernel.cu", name_expressions=list(source.names) or None, method="cubin"
-    )
-    cubin, _ = program.compile((*options, f"-arch=sm_{arch}", "--device-as-default-execution-space"))
-    assert isinstance(cubin, bytes) and cubin, f"NVRTC gave no machine code for sm_{arch}"
-    return cubin
 
 
 def compile_all(sources: Iterable[Source], architectures: Sequence[str] = ARCHITECTURES) -> list[Failure]:

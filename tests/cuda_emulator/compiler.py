@@ -12,21 +12,29 @@ from types import ModuleType
 from typing import Any
 
 from . import cache, wheel
-from .compile_for import compile_cubin
 from .errors import EmulatorError, NotEmulated
+from .nvrtc import compile_cubin
 from .recording import SITE, Source, record
 from .runtime import refusing
 from .toolchain import CPP, KERNEL_FLAGS, compiler_version, run
 from .translate import alias, header, translate
 
-HOOKS = ("_compile_using_nvrtc_no_warning", "_get_nvrtc_version", "_preprocess", "compile_using_nvcc", "CompileException")
+HOOKS = (
+    "CompileException",
+    "_compile_using_nvrtc_no_warning",
+    "_get_nvrtc_version",
+    "_preprocess",
+    "compile_using_nvcc",
+)
+# What every kernel sees of us.
+HEADERS = (CPP / "kernel", CPP / "runtime" / "fibers.h")
 
 
 def replace_nvrtc(compiler: ModuleType) -> None:
     """Takes the place of NVRTC in `cupy.cuda.compiler`. Raises EmulatorError if CuPy has renamed what we replace."""
     gone = [name for name in HOOKS if not hasattr(compiler, name)]
     if gone:
-        raise EmulatorError(f"{wheel.wheel_name()} has no cupy.cuda.compiler.{gone[0]}; the emulator knows {wheel.KNOWN}")
+        raise EmulatorError(f"{wheel.wheel_name()} has no compiler.{gone[0]}; the emulator knows {wheel.KNOWN}")
     strict = os.environ.get("CUPY_EMU_NVRTC") == "1"
 
     def compile_kernel(
@@ -53,10 +61,12 @@ def replace_nvrtc(compiler: ModuleType) -> None:
         mapping = {name: alias(name) for name in names} if names else None
         return b"HOSTSO:" + os.fsencode(path) + b"\0", mapping
 
-    setattr(compiler, "_compile_using_nvrtc_no_warning", compile_kernel)
-    setattr(compiler, "compile_using_nvcc", refusing("backend='nvcc'"))
-    setattr(compiler, "_get_nvrtc_version", lambda: (12, 9))  # NVRTC need not be installed
-    setattr(compiler, "_preprocess", lambda *arguments: "cuda_emulator")
+    vars(compiler).update(
+        _compile_using_nvrtc_no_warning=compile_kernel,
+        compile_using_nvcc=refusing("backend='nvcc'"),
+        _get_nvrtc_version=lambda: (12, 9),  # NVRTC need not be installed
+        _preprocess=lambda *arguments: "cuda_emulator",
+    )
 
 
 def host_kernel(source: str, options: Sequence[str] = (), names: Sequence[str] = ()) -> Path:
@@ -93,4 +103,4 @@ def precompiled(name: str, includes: Sequence[str]) -> Path:
 
 def _common_key() -> str:
     """What every kernel depends on: our headers, CuPy's, the compiler and its flags."""
-    return cache.digest(cache.digest_of_files(CPP), wheel.wheel_name(), compiler_version(), *KERNEL_FLAGS)
+    return cache.digest(cache.digest_of_files(*HEADERS), wheel.wheel_name(), compiler_version(), *KERNEL_FLAGS)

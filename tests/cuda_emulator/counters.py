@@ -1,4 +1,4 @@
-"""What a program cost the device, counted exactly by the stand-in libraries (cpp/runtime/counters.h names each count)."""
+"""What a program costs the device, counted exactly by the stand-in libraries (cpp/runtime/counters.h names it all)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import functools
 from collections.abc import Iterator
 
 from .runtime import library
+
+LEVELS = frozenset({"current_bytes", "peak_bytes"})
 
 
 @functools.cache
@@ -42,8 +44,7 @@ class Counts:
 
     def as_dict(self) -> dict[str, int]:
         now = self._end or counters()
-        return {name: now[name] - (0 if name.endswith("k_bytes") or name == "current_bytes" else self._start[name])
-                for name in now}
+        return {name: now[name] if name in LEVELS else now[name] - self._start[name] for name in now}
 
     def __getattr__(self, name: str) -> int:
         if name.startswith("_") or name not in names():

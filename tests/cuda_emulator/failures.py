@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import dataclasses
 import os
+import sys
 from collections.abc import Iterator
 
 from .errors import EmulatorError
@@ -40,6 +41,7 @@ def provoke(failure: str | int, memory: int | None = None) -> None:
     if isinstance(failure, str) and failure not in FAILURES:
         raise EmulatorError(f"unknown failure {failure!r}: expected a status or one of {', '.join(FAILURES)}")
     wanted = FAILURES[failure] if isinstance(failure, str) else Failure(status=failure)
+    _forget_answer()
     _status().value = wanted.status
     if wanted.driver is not None:
         _driver().value = wanted.driver
@@ -58,6 +60,7 @@ def fail_with(failure: str | int, memory: int | None = None) -> Iterator[None]:
     finally:
         for cell, value in kept:
             cell.value = value
+        _forget_answer()
 
 
 def provoke_from_environment() -> None:
@@ -66,6 +69,12 @@ def provoke_from_environment() -> None:
         _memory().value = int(memory)
     if failure := os.environ.get("CUPY_EMU_FAIL"):
         provoke(failure, int(memory) if memory else None)
+
+
+def _forget_answer() -> None:
+    """cupy.cuda.is_available() asks the device once in a process, and remembers."""
+    if "cupy.cuda" in sys.modules:
+        vars(sys.modules["cupy.cuda"])["_available"] = None
 
 
 def _status() -> ctypes.c_int:

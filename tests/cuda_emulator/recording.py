@@ -52,7 +52,7 @@ def write(source: Source, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", delete=False) as file:
         json.dump(dataclasses.asdict(source), file, indent=1)
-    os.replace(file.name, folder / f"{source.key()}.json")
+    Path(file.name).replace(folder / f"{source.key()}.json")
 
 
 def read(folder: Path) -> Iterator[Source]:

@@ -1,7 +1,7 @@
 """What needs a GPU is refused by name, everywhere that CuPy can reach it: a wrong value must never come out silently.
 
-Three kinds of GPU code are out of reach: binaries that nvcc compiled into the wheel (three modules carry them), NVIDIA's
-libraries without a stand-in here, and functions of the CUDA runtime (cpp/runtime/refusals.cpp).
+Three kinds of GPU code are out of reach: binaries that nvcc compiled into the wheel (three modules carry them),
+NVIDIA's libraries without a stand-in here, and functions of the CUDA runtime (cpp/runtime/refusals.cpp).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BINARIES = {
     ),
     "cupy.random._generator_api": ("Generator", "FeistelBijection", "init_curand", "random_raw"),
     "cupy.random._bit_generator": ("XORWOW", "MRG32k3a", "Philox4x3210"),  # fill their states by such a binary
-    "cupy.random._generator": ("default_rng",),
+    "cupy.random": ("default_rng",),
 }
 
 LIBRARIES = {
@@ -39,6 +39,8 @@ LIBRARIES = {
     "cupy_backends.cuda.libs.cusparselt": "cuSPARSELt",
     "cupy_backends.cuda.libs.cutensor": "cuTENSOR",
     "cupy_backends.cuda.libs.nccl": "NCCL",
+    "cupyx._cusolver": "cuSOLVER",
+    "cupyx._cutensor": "cuTENSOR",
 }
 
 
@@ -61,23 +63,30 @@ def refuse_libraries() -> None:
 
 def bind_libraries() -> None:
     """Makes `from package import module` find the refused one, which the import of CuPy has left out."""
-    for name, module in ((name, sys.modules[name]) for name in LIBRARIES):
+    for name in LIBRARIES:
         package, _, attribute = name.rpartition(".")
-        setattr(importlib.import_module(package), attribute, module)
+        if package in sys.modules:
+            setattr(sys.modules[package], attribute, sys.modules[name])
 
 
 def refuse_binaries() -> None:
     """Replaces each function that runs a GPU binary, wherever a module of CuPy has imported it."""
-    replaced = {}
+    replaced: dict[int, tuple[object, object]] = {}  # keeps the originals alive: an id may be used again
     for module_name, names in BINARIES.items():
         module = importlib.import_module(module_name)
         for name in names:
-            if hasattr(module, name):
-                replaced[id(getattr(module, name))] = (getattr(module, name), refusing(f"{module_name}.{name}"))
+            original = getattr(module, name)
+            refuse = _refusing_class if isinstance(original, type) else refusing
+            replaced[id(original)] = (original, refuse(f"{module_name}.{name}"))
     for module in [m for n, m in list(sys.modules.items()) if n.split(".")[0] in ("cupy", "cupyx")]:
         for attribute, value in list(vars(module).items()):
             if id(value) in replaced:
                 setattr(module, attribute, replaced[id(value)][1])
+
+
+def _refusing_class(name: str) -> type:
+    """Still a class, for CuPy asks isinstance() of it; making an instance raises."""
+    return type(name.rpartition(".")[2], (), {"__new__": refusing(name)})
 
 
 def refuse_accelerators(core: ModuleType, accelerator: ModuleType) -> None:
@@ -101,9 +110,10 @@ def explain_blas(cublas: ModuleType, lookup: ctypes.CDLL) -> None:
     """Adds to cuBLAS's "not supported" which routine it was."""
     lookup.emu_blas_refused.restype = ctypes.c_char_p
     plain: Callable[[BaseException], str] = cublas.CUBLASError.__str__
+    not_supported = 15
 
     def explained(error: Any) -> str:
-        if error.status != cublas.CUBLAS_STATUS_NOT_SUPPORTED:
+        if error.status != not_supported:
             return plain(error)
         return f"{plain(error)}: the CUDA emulator cannot do {lookup.emu_blas_refused().decode()}: it needs a GPU"
 

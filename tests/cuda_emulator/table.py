@@ -78,10 +78,25 @@ SIGNATURES = {
 
 # Constants and helpers that need no device: CuPy's own stay.
 HOST_ONLY = frozenset(
-    "_is_hip_environment deviceAttributeComputeCapabilityMajor deviceAttributeComputeCapabilityMinor "
-    "errorContextIsDestroyed errorInvalidResourceHandle errorInvalidValue errorMemoryAllocation "
-    "errorPeerAccessAlreadyEnabled check_status getChannelDesc make_Extent make_PitchedPtr make_Pos "
-    "getTextureObjectResourceDesc getTextureObjectTextureDesc _getCUDAMajorVersion runtimeGetVersion".split()
+    {
+        "_getCUDAMajorVersion",
+        "_is_hip_environment",
+        "check_status",
+        "deviceAttributeComputeCapabilityMajor",
+        "deviceAttributeComputeCapabilityMinor",
+        "errorContextIsDestroyed",
+        "errorInvalidResourceHandle",
+        "errorInvalidValue",
+        "errorMemoryAllocation",
+        "errorPeerAccessAlreadyEnabled",
+        "getChannelDesc",
+        "getTextureObjectResourceDesc",
+        "getTextureObjectTextureDesc",
+        "make_Extent",
+        "make_PitchedPtr",
+        "make_Pos",
+        "runtimeGetVersion",
+    }
 )
 
 

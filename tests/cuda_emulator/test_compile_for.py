@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.cuda_emulator import Source, compile_for, recording, sources
+from tests.cuda_emulator import nvrtc as nvrtc_module
 
 
 @pytest.fixture
@@ -23,9 +23,6 @@ def nvrtc(cp: Any) -> None:
 GOOD = Source('extern "C" __global__ void good(float* x) { x[threadIdx.x] *= 2; }')
 BAD = Source('extern "C" __global__ void bad(float* x) { x[threadIdx.x] = undeclared; }')
 TEMPLATE = Source("template <class T> __global__ void many(T* x) { *x = 1; }", (), ("many<float>", "many<double>"))
-# Warp matrix products of bfloat16 came with 8.0: this compiles for some architectures only.
-NEW = Source('#include <mma.h>\nextern "C" __global__ void f() { nvcuda::wmma::fragment<nvcuda::wmma::matrix_a, 16, 16, '
-             "16, __nv_bfloat16, nvcuda::wmma::row_major> a; }")  # fmt: skip
 
 
 def test_sources_are_seen_once_with_their_options_and_names(cp: Any) -> None:
@@ -68,8 +65,17 @@ def test_failures_are_reported_by_source_and_architecture(
 
 def test_every_architecture_gives_machine_code(nvrtc: None) -> None:
     for arch in compile_for.ARCHITECTURES:
-        assert compile_for.compile_cubin(TEMPLATE, arch).startswith(b"\x7fELF")
+        assert nvrtc_module.compile_cubin(TEMPLATE, arch).startswith(b"\x7fELF")
     assert compile_for.compile_all([GOOD, TEMPLATE]) == []
+
+
+def test_the_command_has_no_warnings(nvrtc: None, python: Any, tmp_path: Path) -> None:
+    recording.write(GOOD, tmp_path)
+    done = python(
+        f"import runpy, sys; sys.argv = ['compile_for', {str(tmp_path)!r}, '--arch', '80']; "
+        "runpy.run_module('tests.cuda_emulator.compile_for', run_name='__main__')"
+    )
+    assert (done.stdout, done.stderr) == ("1 sources for sm_80: 0 failures\n", "")
 
 
 def test_an_empty_folder_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,15 +91,10 @@ def test_recordings_read_as_they_were_written(tmp_path: Path) -> None:
 
 def test_strict_mode_asks_both_compilers(nvrtc: None, python: Any) -> None:
     """g++ is content with this source, NVRTC is not."""
-    code = "extern \"C\" __global__ void host_only(float* x) { *x = std::sqrt(2.0f) + sizeof(std::vector<int>*); }"
+    source = '\n#ifdef __CUDA_ARCH__\n#error for the device\n#endif\nextern "C" __global__ void f(float* x) {}'
     program = (
         "from tests.cuda_emulator import activate; activate(); import cupy; "
-        f"cupy.RawKernel('''#ifdef __CUDA_ARCH__\n#error for the device\n#endif\n{code[:52]}{{}}''', 'host_only')"
-        "((1,), (1,), (cupy.zeros(1),))"
+        f"cupy.RawKernel({source!r}, 'f')((1,), (1,), (cupy.zeros(1),))"
     )
     assert python(program).returncode == 0
     assert "for the device" in python(program, CUPY_EMU_NVRTC="1").stderr
-
-
-def test_numpy_is_what_the_kernels_work_on(cp: Any) -> None:
-    np.testing.assert_array_equal((cp.arange(3) + 1).get(), [1, 2, 3])

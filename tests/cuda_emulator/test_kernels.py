@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,11 @@ def test_dynamic_shared_memory_in_two_dimensions(cp: Any) -> None:
     np.testing.assert_array_equal(out.get(), x.get().T)
 
 
-WARPS = {
+def _votes(t: Any) -> Any:
+    return np.array([sum(1 << k for k in range(31) if (i // 32 * 32 + k) % 3 == 0) for i in t])
+
+
+WARPS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "xor": ("__shfl_xor_sync(~0u, v, 3)", lambda t: (t ^ 3) ** 2),
     "broadcast": ("__shfl_sync(~0u, v, 5)", lambda t: (t // 32 * 32 + 5) ** 2),
     "down": ("__shfl_down_sync(~0u, v, 4)", lambda t: np.where(t % 32 < 28, t + 4, t) ** 2),
@@ -59,12 +64,13 @@ WARPS = {
     "broadcast_of_8": ("__shfl_sync(~0u, v, 9, 8)", lambda t: (t // 8 * 8 + 1) ** 2),
     "down_of_8": ("__shfl_down_sync(~0u, v, 3, 8)", lambda t: np.where(t % 8 < 5, t + 3, t) ** 2),
     "up_of_16": ("__shfl_up_sync(~0u, v, 1, 16)", lambda t: np.where(t % 16 >= 1, t - 1, t) ** 2),
-    "ballot": ("__ballot_sync(~0u, t % 3 == 0) & 0x7fffffff",
-               lambda t: np.array([sum(1 << k for k in range(31) if (i // 32 * 32 + k) % 3 == 0) for i in t])),
+    "ballot": ("__ballot_sync(~0u, t % 3 == 0) & 0x7fffffff", _votes),
     "any": ("__any_sync(~0u, t == 40)", lambda t: (t >= 32).astype(int)),
     "all": ("__all_sync(~0u, t != 40)", lambda t: (t < 32).astype(int)),
-    "half_a_warp": ("t % 32 < 16 ? __shfl_xor_sync(0xffffu, v, 1) : -1",
-                    lambda t: np.where(t % 32 < 16, (t ^ 1) ** 2, -1)),
+    "half_a_warp": (
+        "t % 32 < 16 ? __shfl_xor_sync(0xffffu, v, 1) : -1",
+        lambda t: np.where(t % 32 < 16, (t ^ 1) ** 2, -1),
+    ),
 }
 
 
@@ -118,20 +124,23 @@ def test_atomics(cp: Any) -> None:
     assert (int(n[0]), float(s[0]), int(most[0])) == (300, 150.0, 99)
 
 
+# threads, body, message
 UNDEFINED = {
-    "deadlock": ("if (threadIdx.x < 3) __syncwarp(); else __syncthreads();", "deadlock"),
-    "foreign_lane": ("__shfl_sync(0xff, 1, 20);", "does not take part"),
-    "absent_lane": ("__shfl_xor_sync(~0u, 1, 16);", "does not take part"),
-    "left_out": ("__syncwarp(2);", "leaves it out"),
+    "deadlock": (8, "if (threadIdx.x < 3) __syncwarp(); else __syncthreads();", "deadlock"),
+    "lane_outside_of_the_mask": (32, "if (threadIdx.x < 8) __shfl_sync(0xff, 1, 20);", "does not take part"),
+    "lane_that_has_left": (32, "if (threadIdx.x != 20) __shfl_sync(~0u, 1, 20);", "does not take part"),
+    "lane_that_never_was": (8, "__shfl_xor_sync(~0u, 1, 16);", "does not take part"),
+    "left_out": (8, "__syncwarp(2);", "leaves it out"),
+    "unseen_barrier": (8, "JOINED(__sync, threads)();", "did not see"),
 }
 
 
 @pytest.mark.parametrize("name", UNDEFINED)
 def test_undefined_behaviour_is_an_error_and_the_next_kernel_runs(cp: Any, name: str) -> None:
-    body, message = UNDEFINED[name]
-    bad = cp.RawKernel(f'extern "C" __global__ void bad() {{ {body} }}', "bad")
+    threads, body, message = UNDEFINED[name]
+    code = f'#define JOINED(a, b) a##b\nextern "C" __global__ void bad() {{ {body} }}'
     with pytest.raises(cp.cuda.driver.CUDADriverError, match=message):
-        bad((1,), (8,), ())
+        cp.RawKernel(code, "bad")((1,), (threads,), ())
     assert int(cp.sum(cp.arange(1000))) == 499_500
 
 

@@ -50,7 +50,7 @@ def extension(module: str) -> Path:
 
 
 def cuda_headers() -> Path | None:
-    """The folder of CUDA's runtime headers, from NVIDIA's wheel (MIT-like redistributable; no driver needed)."""
+    """The folder of CUDA's runtime headers, from NVIDIA's wheel beside CuPy's."""
     found = sorted(site().glob(f"nvidia/*/include/{HEADER}"))
     return found[0].parent if found else None
 

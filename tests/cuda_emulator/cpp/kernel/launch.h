@@ -31,7 +31,8 @@ static const char* emu_run_loop(Body body) try {
 
 template <class Body>
 static const char* emu_run_fibers(Body body) {
-  EmuBlock block{int(blockDim.x * blockDim.y * blockDim.z), emu_enter, [](void* b) { (*static_cast<Body*>(b))(); }, &body};
+  const int threads = blockDim.x * blockDim.y * blockDim.z;
+  EmuBlock block{threads, emu_enter, [](void* b) { (*static_cast<Body*>(b))(); }, &body};
   return emu_run_block(&block);
 }
 

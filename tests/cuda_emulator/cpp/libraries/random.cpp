@@ -32,7 +32,9 @@ int curandCreateGenerator(Generator** g, int) { return *g = new Generator, RANDO
 int curandDestroyGenerator(Generator* g) { return delete g, RANDOM_SUCCESS; }
 int curandGetVersion(int* version) { return *version = 10310, RANDOM_SUCCESS; }
 int curandSetStream(Generator* g, void* stream) { return g->stream = stream, RANDOM_SUCCESS; }
-int curandSetPseudoRandomGeneratorSeed(Generator* g, unsigned long long seed) { return g->bits.seed(seed), RANDOM_SUCCESS; }
+int curandSetPseudoRandomGeneratorSeed(Generator* g, unsigned long long seed) {
+  return g->bits.seed(seed), RANDOM_SUCCESS;
+}
 int curandSetGeneratorOffset(Generator* g, unsigned long long n) { return g->bits.discard(n), RANDOM_SUCCESS; }
 int curandSetGeneratorOrdering(Generator*, int) { return RANDOM_SUCCESS; }
 

@@ -88,7 +88,8 @@ static int use_device(int device) {
 
 EMU_VALUE(int, -1, getDevice, (int), SUCCESS, current_device)
 EMU_VALUE(int, -1, getDeviceCount, (int), SUCCESS, 1)
-EMU_VALUE(int, -1, deviceGetAttribute, (int which, int device, int), device ? INVALID_DEVICE : SUCCESS, attribute(which))
+EMU_VALUE(int, -1, deviceGetAttribute, (int which, int device, int), device ? INVALID_DEVICE : SUCCESS,
+          attribute(which))
 EMU_VALUE(int, -1, deviceCanAccessPeer, (int, int, int), SUCCESS, 0)
 EMU_VALUE(size_t, 0, deviceGetLimit, (int, int), SUCCESS, 0)
 EMU_CALL(setDevice, (int device, int), use_device(device))

@@ -40,7 +40,8 @@ static const char* bad_configuration(const unsigned* grid, const unsigned* block
 }
 
 // A launch that is recorded runs after its arguments have gone: the node keeps copies.
-static std::function<int()> recorded(const Kernel* kernel, void** arguments, const unsigned* grid, const unsigned* block) {
+static std::function<int()> recorded(const Kernel* kernel, void** arguments, const unsigned* grid,
+                                     const unsigned* block) {
   int count = 0, ignored;
   kernel->argument_size(0, &count);
   std::vector<std::string> copies;

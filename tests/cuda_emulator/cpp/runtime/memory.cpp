@@ -98,7 +98,8 @@ EMU_CLEANUP(freeAsync, (intptr_t p, intptr_t, int), release(p))
 EMU_CLEANUP(freeHost, (intptr_t p, int), (free(reinterpret_cast<void*>(p)), SUCCESS))
 EMU_CALL(memcpy, (intptr_t to, intptr_t from, size_t n, int kind, int), copy_blocking(to, from, n, kind))
 EMU_CALL(memcpyAsync, (intptr_t to, intptr_t from, size_t n, int kind, intptr_t s, int), copy(to, from, n, kind, s))
-EMU_CALL(memcpyPeer, (intptr_t to, int, intptr_t from, int, size_t n, int), copy_blocking(to, from, n, DEVICE_TO_DEVICE))
+EMU_CALL(memcpyPeer, (intptr_t to, int, intptr_t from, int, size_t n, int),
+         copy_blocking(to, from, n, DEVICE_TO_DEVICE))
 EMU_CALL(memcpyPeerAsync, (intptr_t to, int, intptr_t from, int, size_t n, intptr_t s, int),
          copy(to, from, n, DEVICE_TO_DEVICE, s))
 EMU_CALL(memset, (intptr_t p, int byte, size_t n, int), fill(p, byte, n, 0))

@@ -1,0 +1,5 @@
+"""`python -m nnx.cli` is the `nnx` command."""
+
+from nnx.cli import console
+
+console()

@@ -1,0 +1,42 @@
+"""`nnx backends`: the table of every known backend, each tried."""
+
+import argparse
+import json
+from dataclasses import asdict
+from typing import Any
+
+import nnx
+
+
+def register(commands: Any) -> None:
+    """Add the command to the parser."""
+    command = commands.add_parser(
+        "backends",
+        help="which array libraries can be used here, and what the others lack",
+        description="Every known backend: installed, usable, version, devices; otherwise why not and how to install it.",
+    )
+    command.add_argument("--json", action="store_true", help="as JSON, for machines")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table."""
+    rows = nnx.backends()
+    if args.json:
+        print(json.dumps([asdict(row) for row in rows], indent=2))
+        return 0
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE)
+    for title in ("backend", "installed", "usable", "version", "devices, or why not"):
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        why = ", ".join(row.devices) if row.usable else f"{row.reason}\n{row.install}".strip()
+        yes_no = ["yes" if flag else "no" for flag in (row.installed, row.usable)]
+        table.add_row(row.name, *yes_no, row.version or "-", why)
+    console = Console()
+    console.print(table, markup=False)
+    console.print(f"active: {nnx.get_backend()!r}", markup=False, highlight=False)
+    return 0

@@ -1,0 +1,34 @@
+"""Types of options: what is out of range is refused by the parser, in words."""
+
+import argparse
+from collections.abc import Callable
+
+
+def _number(kind: type[int] | type[float], text: str, fits: Callable[[float], bool], wanted: str) -> float:
+    try:
+        value = kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected {wanted}, got '{text}'") from None
+    if not fits(value):
+        raise argparse.ArgumentTypeError(f"expected {wanted}, got {text}")
+    return value
+
+
+def positive_int(text: str) -> int:
+    """1, 2, 3, ..."""
+    return int(_number(int, text, lambda v: v >= 1, "a whole number of at least 1"))
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    return _number(float, text, lambda v: 0.0 < v < float("inf"), "a number above 0")
+
+
+def non_negative(text: str) -> float:
+    """A number of 0 or more."""
+    return _number(float, text, lambda v: 0.0 <= v < float("inf"), "a number of at least 0")
+
+
+def fraction(text: str) -> float:
+    """A number in [0, 1)."""
+    return _number(float, text, lambda v: 0.0 <= v < 1.0, "a number in [0, 1)")
