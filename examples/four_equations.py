@@ -12,6 +12,8 @@ Then the core's gradients, and a numeric check of every single weight with h = 1
     python examples/four_equations.py
 """
 
+import itertools
+
 import numpy as np
 
 import nnx
@@ -48,7 +50,7 @@ def by_hand(weights, biases, x, y):
 
 def network(dtype="float64"):
     layers = []
-    for i, o in zip(SIZES[:-1], SIZES[1:], strict=True):
+    for i, o in itertools.pairwise(SIZES):
         layers += [nnx.Linear(i, o, dtype=dtype), nnx.Sigmoid()]
     return nnx.Sequential(*layers)
 

@@ -1,24 +1,37 @@
 """Random numbers that are the same on every backend.
 
 Parameters and shuffles are drawn on the host by NumPy's Philox. Dropout masks are drawn where the array lives, by a
-counter-based generator: Threefry-2x32 of 20 rounds (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as
-1, 2, 3", SC 2011) written on the standard's 32-bit integers. Nothing is transferred, and the state is two numbers.
+counter-based generator, Threefry-2x32, written on the standard's 32-bit integers (nnx/backend/threefry.py). Nothing is
+transferred, and the state is two numbers.
 """
 
+import operator
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from nnx.backend import backend_of, get_backend, innermost
-from nnx.typing import Array, Namespace, Shape
+from nnx.backend import backend_of, get_backend, innermost, kernel, threefry
+from nnx.backend.threefry import WORD, threefry2x32
+from nnx.typing import Array, Shape
 
-ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-PARITY = 0x1BD11BDA
-WORD = 0xFFFFFFFF
+__all__ = [
+    "bits",
+    "get_state",
+    "keep_mask",
+    "normal",
+    "permutation",
+    "scope",
+    "seed",
+    "set_state",
+    "threefry2x32",
+    "uniform",
+]
 
 
 @dataclass
@@ -27,14 +40,15 @@ class State:
 
     seed: int
     counter: int = 0
-    host: np.random.Generator = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.host = np.random.Generator(np.random.Philox(self.seed))
+    @cached_property
+    def host(self) -> "np.random.Generator":
+        """NumPy's generator; made at the first draw, as numpy.random takes a while to load."""
+        return np.random.Generator(np.random.Philox(self.seed))
 
 
 _state: ContextVar[State | None] = ContextVar("nnx_random", default=None)
-_process = State(int(np.random.SeedSequence().generate_state(1)[0]))
+_process = State(int.from_bytes(os.urandom(4)))
 
 
 def _current() -> State:
@@ -43,6 +57,7 @@ def _current() -> State:
 
 def seed(value: int) -> None:
     """Start the random numbers of this context anew. value: 0 ≤ value < 2**64; the same one gives the same numbers."""
+    value = operator.index(value)
     if not 0 <= value < 2**64:
         raise ValueError(f"seed must be in [0, 2**64), got {value}")
     global _process
@@ -88,12 +103,18 @@ def set_state(state: dict[str, Any]) -> None:
 
 def uniform(shape: Shape, low: float = 0.0, high: float = 1.0, dtype: str = "float32") -> Array:
     """Independent draws from U(low, high), on the active backend. The same bits on every backend."""
-    return get_backend().asarray(_current().host.uniform(low, high, shape).astype(dtype))
+    return _born(_current().host.uniform(low, high, shape), dtype)
 
 
 def normal(shape: Shape, mean: float = 0.0, std: float = 1.0, dtype: str = "float32") -> Array:
     """Independent draws from N(mean, std²), on the active backend. The same bits on every backend."""
-    return get_backend().asarray(_current().host.normal(mean, std, shape).astype(dtype))
+    return _born(_current().host.normal(mean, std, shape), dtype)
+
+
+def _born(draws: Any, dtype: str) -> Array:
+    # rounded here, and not where there may be no float64; what NumPy has no name for (bfloat16) comes from float32
+    known = dtype if dtype in ("float16", "float32", "float64") else "float32"
+    return get_backend().asarray(np.asarray(draws, known), dtype)
 
 
 def permutation(n: int) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -104,43 +125,18 @@ def permutation(n: int) -> np.ndarray[Any, np.dtype[np.int64]]:
 # ---- where the array lives -------------------------------------------------------------------------------------------
 
 
-def threefry2x32(xp: Namespace, key: tuple[int, int], x0: Array, x1: Array, signed: bool = False) -> tuple[Array, Array]:
-    """Two 32-bit words of random bits for each counter (x0, x1).
-
-    x0, x1: integers of 32 bits and at least one dimension; with `signed` they are int32 that count as bit patterns
-    """
-    keys = (*key, key[0] ^ key[1] ^ PARITY)
-    x0, x1 = x0 + _word(keys[0], signed), x1 + _word(keys[1], signed)
-    for block in range(5):
-        for r in ROTATIONS[block % 2]:
-            x0 = x0 + x1
-            # an arithmetic shift of a signed word drags its sign along: mask it off
-            x1 = (x1 << r) | ((x1 >> (32 - r)) & ((1 << r) - 1))
-            x1 = x0 ^ x1
-        x0 = x0 + _word(keys[(block + 1) % 3], signed)
-        x1 = x1 + _word(keys[(block + 2) % 3] + block + 1, signed)
-    return x0, x1
-
-
-def _word(k: int, signed: bool) -> int:
-    """k modulo 2³², as the Python number that the array's dtype can hold."""
-    k &= WORD
-    return k - (1 << 32) if signed and k >> 31 else k
-
-
 def bits(n: int, like: Array) -> Array:
     """n words of 32 random bits, on the device of `like`; the next call gives others."""
     like = innermost(like)
+    state = _current()
+    key, draw = (state.seed & WORD, state.seed >> 32), state.counter
+    state.counter += 1
+    own = kernel("words", like)
+    if own is not None:
+        return own(n, key, draw, like)
     library = backend_of(like)
     xp, dtype = library.namespace(), library.counter
-    signed = dtype == "int32"
-    state = _current()
-    words = getattr(xp, dtype)
-    counters = xp.arange((n + 1) // 2, dtype=words, device=like.device)
-    draws = xp.full(counters.shape, _word(state.counter, signed), dtype=words, device=like.device)
-    state.counter += 1
-    key = (state.seed & WORD, state.seed >> 32)
-    return xp.concat(threefry2x32(xp, key, counters, draws, signed))[:n]
+    return threefry.words(xp, getattr(xp, dtype), n, key, draw, like.device, signed=dtype == "int32")
 
 
 def keep_mask(shape: Shape, keep: float, like: Array) -> Array:

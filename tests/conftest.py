@@ -3,6 +3,7 @@
 `NNX_TEST_BACKENDS=numpy,torch` makes these backends a must: a missing one is an error. Without it every installed one
 runs, and the others are skipped with the reason. array-api-strict runs on "device1", which refuses hidden conversion.
 CuPy runs on a GPU with `NNX_TEST_CUPY=require`, under the CUDA emulator with `NNX_TEST_CUPY=emulated`.
+`--must-run cupy` fails unless tests of that backend passed and none of them was skipped: a skipped test is not a pass.
 """
 
 import os
@@ -23,13 +24,20 @@ if CUPY == "emulated":
     cuda_emulator.activate()
 
 ran: Counter[str] = Counter()
+skipped: Counter[str] = Counter()
+refused: Counter[str] = Counter()
+HARMLESS = ("slow:", "one library", "one side")  # skipped by what a test is, not by what this machine lacks
 
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the tests marked slow, too")
+    parser.addoption("--must-run", metavar="BACKEND", help="fail unless its tests passed and none of them was skipped")
 
 
 def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if "backend" in item.fixturenames or "cuda_emulator" in item.nodeid:
+            item.add_marker("on_backend")
     if config.getoption("--slow"):
         return
     for item in items:
@@ -62,13 +70,50 @@ def _fresh_seed():
     nnx.seed(0)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    try:
+        return (yield)
+    except Exception as error:
+        if CUPY == "emulated" and (refused := support.needs_a_gpu(error)):
+            pytest.skip(f"not emulated: {refused}")
+        raise
+
+
 def pytest_runtest_logreport(report):
-    if report.when == "call" and report.passed and "[" in report.nodeid:
-        found = [name for name in support.BACKENDS if name in report.nodeid.rpartition("[")[2].rstrip("]").split("-")]
-        ran.update(found[:1])
+    if "[" not in report.nodeid:
+        return
+    parameters = report.nodeid.rpartition("[")[2].rstrip("]").split("-")
+    found = [name for name in support.BACKENDS if name in parameters][:1]
+    if report.when == "call" and report.passed:
+        ran.update(found)
+    elif report.skipped and "not emulated:" in str(report.longrepr):
+        refused.update(found)
+    elif report.skipped and not hasattr(report, "wasxfail") and not any(r in str(report.longrepr) for r in HARMLESS):
+        skipped.update(found)
 
 
-def pytest_terminal_summary(terminalreporter):
+def _missed(config):
+    """Why the backend of --must-run has not been tested, or None."""
+    name = config.getoption("--must-run")
+    if not name or (ran[name] and not skipped[name]):
+        return None
+    return f"--must-run {name}: {ran[name]} of its tests passed, {skipped[name]} were skipped"
+
+
+def pytest_sessionfinish(session):
+    on_a_worker = hasattr(session.config, "workerinput")  # of xdist: the reports come together in the main process
+    if not on_a_worker and not session.config.option.collectonly and _missed(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
     counts = ", ".join(f"{name} {ran[name]}" for name in support.BACKENDS if ran[name])
-    emulated = " (cupy under CUDA emulation, not on a GPU)" if CUPY == "emulated" else ""
+    emulated = ""
+    if CUPY == "emulated":
+        emulated = (
+            f" (cupy under CUDA emulation, not on a GPU; {refused['cupy']} more need cuSOLVER or cuFFT, which it lacks)"
+        )
     terminalreporter.write_line(f"tests passed by backend: {counts or 'none is parametrized'}{emulated}")
+    if reason := _missed(config):
+        terminalreporter.write_line(reason, red=True)

@@ -33,3 +33,16 @@ def assert_close(actual, expected, rtol=1e-7, atol=0.0):
 def assert_same(actual, expected):
     """An array of any backend equals a NumPy array, bit for bit."""
     assert_close(actual, expected, rtol=0.0)
+
+
+NOT_EMULATED = ("cuSOLVER", "cuFFT", "getrfBatched")
+
+
+def needs_a_gpu(error):
+    """What the CUDA emulator was asked for and does not have, of the libraries of which that is known; else None."""
+    while error is not None:
+        text = str(error)
+        if "the CUDA emulator" in text and any(library in text for library in NOT_EMULATED):
+            return text
+        error = error.__cause__ or error.__context__
+    return None

@@ -123,7 +123,8 @@ class _Line:
     def along(self, v: Array, entry: tuple[int, ...] | None) -> Comparison:
         """Both slopes along v."""
         xp = namespace(v)
-        products = real(xp.conj(self.g) * v) if is_complex(v) else self.g * v
+        g = xp.where(v == 0, xp.zeros_like(v), self.g)  # what is infinite elsewhere must not spoil this entry
+        products = real(xp.conj(g) * v) if is_complex(v) else g * v
         analytic, terms = float(xp.sum(products)), float(xp.sum(xp.abs(products)))
         if self.options.complex_step:
             value, size = self.at(v * (1j * self.h))

@@ -9,7 +9,7 @@ from nnx.autodiff.rules.indexing import assign, getitem, plain_key
 from nnx.autodiff.rules.manipulation import to_device
 from nnx.autodiff.tape import lift
 from nnx.autodiff.var import Var
-from nnx.backend import innermost
+from nnx.backend import are_mixed, innermost, mixed
 
 ARITHMETIC = {
     "add": "add",
@@ -20,8 +20,8 @@ ARITHMETIC = {
     "matmul": "matmul",
     "mod": "remainder",
 }
-WITHOUT_GRADIENT = "eq ne lt le gt ge floordiv and or xor lshift rshift".split()
-REFLECTED = "floordiv and or xor lshift rshift".split()
+WITHOUT_GRADIENT = "eq ne lt le gt ge floordiv and or xor lshift rshift".split()  # noqa: SIM905
+REFLECTED = "floordiv and or xor lshift rshift".split()  # noqa: SIM905
 
 
 def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,7 +32,10 @@ def _constant(name: str) -> Callable[..., Any]:
     """The operator of the plain arrays; its result is a constant."""
 
     def call(self: Var, other: Any) -> Any:
-        y = getattr(innermost(self), name)(innermost(other))
+        x, other = innermost(self), innermost(other)
+        if type(other) is not type(x) and are_mixed(x, other):
+            raise mixed(x, other)  # some libraries compare with anything, and call it unequal
+        y = getattr(x, name)(other)
         return y if y is NotImplemented else lift(y)
 
     call.__name__ = name
@@ -41,6 +44,11 @@ def _constant(name: str) -> Callable[..., Any]:
 
 def _getitem(self: Var, key: Any) -> Any:
     return getitem(self, plain_key(key))
+
+
+def _iter(self: Var) -> Any:
+    # Python's own way, x[0], x[1], ... until an IndexError, never ends where a library clamps indices
+    return iter(RULES["unstack"](self))
 
 
 def _invert(self: Var) -> Var:
@@ -67,6 +75,7 @@ _OTHERS: dict[str, Any] = {
     "__abs__": RULES["abs"],
     "__invert__": _invert,
     "__getitem__": _getitem,
+    "__iter__": _iter,
     "__setitem__": assign,
     "__hash__": None,
     "to_device": to_device,

@@ -49,7 +49,7 @@ class Tape:
     [array([0., 4., 6.])]
     """
 
-    __slots__ = ("__weakref__", "_open", "level", "nested", "nodes", "size")
+    __slots__ = ("__weakref__", "_open", "level", "moved", "nested", "nodes", "size", "spent")
 
     def __init__(self) -> None:
         self._open: list[int] | None = _thread.open
@@ -58,6 +58,9 @@ class Tape:
         self.level = next(_levels)  # counts up only: the innermost tape has the highest
         self.nodes: list[tuple[Any, list[tuple[int, int]], Pullback]] = []
         self.size = 0
+        # by id, Vars that were assigned to (x[i] = v), and the index that they had before
+        self.moved: dict[int, tuple[Var, int]] = {}
+        self.spent = False
 
     def close(self) -> None:
         """Stop recording: this tape's Vars are constants from here on."""
@@ -82,7 +85,8 @@ class Tape:
             raise TypeError(f"cannot watch {type(x).__name__}: expected a floating array, e.g. nnx.asarray(x, 'float32')")
         if not backend_of(x).is_inexact(x.dtype):
             raise TypeError(f"gradients are taken with respect to floating arrays, got dtype {x.dtype}: convert it first")
-        return self.record(lift(x) if self.nested else x)
+        var: Var = self.record(lift(x) if self.nested else x)
+        return var
 
     def record(self, value: Array, parents: list[tuple[int, int]] | None = None, pullback: Pullback | None = None) -> Any:
         """A new Var of this tape with that value, and how a gradient flows from it back to its parents.
@@ -108,6 +112,9 @@ class Tape:
         Each record is dropped, with all that its pullback kept, as soon as it has run.
         """
         self.close()
+        if self.spent:
+            raise RuntimeError("this tape's records were freed by an earlier backward pass: take nnx.vjp for several")
+        self.spent = not keep
         grads: list[Array | None] = [None] * self.size
         for var, dy in seeds:
             _add(grads, var.index, dy)
@@ -188,6 +195,11 @@ def op(rule: F) -> F:
     >>> float(cube(np.asarray(2.0)))
     8.0
     """
+    return recorded(rule, boxes=False)
+
+
+def recorded(rule: F, boxes: bool) -> F:
+    """See op. boxes: results are Vars even if no argument is one, as in a namespace."""
 
     @functools.wraps(rule)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -197,7 +209,7 @@ def op(rule: F) -> F:
         tape: Tape | None = None
         values: list[Any] = []
         parents: list[tuple[int, int]] = []
-        boxed = False
+        boxed = boxes
         for a in args:
             if type(a) is Var:
                 boxed, t = True, a.tape
@@ -214,7 +226,9 @@ def op(rule: F) -> F:
         try:
             y, pullback = rule(*values, **kwargs)
         except ERRORS as error:
-            raise _explained(error, args) from error
+            if _from_mixing(error, args):
+                raise mixed(*args) from error
+            raise
         if type(y) is tuple:
             return tape.record(y, parents, pullback)
         at = tape.size
@@ -236,19 +250,22 @@ def _guarded(call: Callable[..., Any], rule: Callable[..., Any], args: Sequence[
     try:
         return call(rule, args, kwargs)
     except ERRORS as error:
-        raise _explained(error, args) from error
+        if _from_mixing(error, args):
+            raise mixed(*args) from error
+        raise
 
 
-def _explained(error: Exception, args: Sequence[Any]) -> Exception:
-    """The error that names both sides, if the library's own came of mixing two libraries or devices."""
-    return error if isinstance(error, MixedBackends) or not are_mixed(*args) else mixed(*args)
+def _from_mixing(error: Exception, args: Sequence[Any]) -> bool:
+    """Whether the library's own error came of mixing two libraries or devices: another names both sides."""
+    return not isinstance(error, MixedBackends) and are_mixed(*args)
 
 
 def _call_anywhere(rule: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Run the rule on the values underneath the innermost tape, all of one kind, and write it down there."""
+    args = [resolve(a) for a in args]  # a Var of a tape that is closed may hold one of a tape that is not
     tapes = [a.tape for a in args if type(a) is Var and a.tape is not None and a.tape.level]
     tape = max(tapes, key=lambda t: t.level, default=None)
-    values = [a.value if type(a) is Var and a.tape is tape and tape else resolve(a) for a in args]
+    values = [a.value if type(a) is Var and a.tape is tape and tape else a for a in args]
     if tape is None:
         y = rule(*values, **kwargs)[0]
         return tuple(map(lift, y)) if type(y) is tuple else lift(y)

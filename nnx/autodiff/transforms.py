@@ -6,6 +6,7 @@ trainable `named_parameters()`. What comes out of a transform is plain again.
 """
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -75,7 +76,12 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Callable[[Tree], tuple[Any, ...]]
     >>> pullback(np.asarray([1.0, 10.0]))
     (array([ 2., 40.]),)
     """
-    with Lifted(args, tuple(range(len(args)))) as lifted:
+    return _vjp(f, args, tuple(range(len(args))))
+
+
+def _vjp(f: Function, args: tuple[Any, ...], numbers: tuple[int, ...]) -> tuple[Any, Callable[[Tree], tuple[Any, ...]]]:
+    """As vjp, for the arguments in `numbers` alone; the others are lifted to constants."""
+    with Lifted(args, numbers, boxed=True) as lifted:
         out = f(*lifted.arguments)
         outputs = leaves(out)
     tape = lifted.tape
@@ -83,11 +89,8 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Callable[[Tree], tuple[Any, ...]]
     def pullback(cotangents: Tree) -> tuple[Any, ...]:
         given = leaves(cotangents)
         _check_cotangents(outputs, given)
-        if not tape.nested and any(type(resolve(dy)) is Var for dy in given):
-            # the cotangent is being differentiated: go forward again, on a tape inside of its own
-            return vjp(f, *args)[1](cotangents)
         pairs = zip(outputs, given, strict=True)
-        seeds = [(y, lift(dy) if tape.nested else resolve(dy)) for y, dy in pairs if type(y) is Var and y.tape is tape]
+        seeds = [(y, lift(dy)) for y, dy in pairs if type(y) is Var and y.tape is tape]
         with guard(args) or nullcontext():
             grads = tape.backward(seeds, keep=True)
             found = tuple(lifted.gradients(w, grads) for w in lifted.watched)
@@ -106,10 +109,7 @@ def jacobian(f: Function, argnums: int = 0) -> Function:
     """
 
     def call(*args: Any) -> Array:
-        def of_one(x: Any) -> Any:
-            return f(*args[:argnums], x, *args[argnums + 1 :])
-
-        y, pullback = vjp(of_one, args[argnums])
+        y, pullback = _vjp(f, args, (argnums,))
         xp = namespace(y)
         units = xp.eye(_size(y), dtype=y.dtype, device=y.device)
         rows = [pullback(xp.reshape(units[i, :], y.shape))[0] for i in range(_size(y))]
@@ -131,19 +131,30 @@ def hessian(f: Function, argnums: int = 0) -> Function:
     return jacobian(grad(f, argnums), argnums)
 
 
-def hvp(f: Function, x: Array, v: Array) -> Array:
+def hvp(f: Function, x: Tree, v: Tree) -> Tree:
     """The Hessian of the scalar f at x, times v: ∂/∂x ⟨∂f/∂x, v⟩, without ever making the Hessian.
+
+    x: what grad takes, a Module too   v: in the form of the gradient
 
     >>> import numpy as np
     >>> hvp(lambda x: x[0] * x[0] * x[1], np.asarray([1.0, 2.0]), np.asarray([1.0, 0.0]))
     array([4., 2.])
     """
 
-    def along(x: Array, v: Array) -> Array:
-        g = grad(f)(x)
-        return namespace(g).sum(g * v)
+    def along(x: Tree, v: Tree) -> Array:
+        return _dot(grad(f)(x), v)
 
     return grad(along)(x, v)
+
+
+def _dot(g: Tree, v: Tree) -> Array:
+    """⟨g, v⟩ over two nests of one form."""
+    if isinstance(g, dict | list | tuple):
+        keys = list(g) if isinstance(g, dict) else list(range(len(g)))
+        if len(v) != len(g) or not keys:
+            raise ValueError(f"a direction of {len(v)} entries for a gradient of {len(g)}: one each, and at least one")
+        return functools.reduce(operator.add, (_dot(g[k], v[k]) for k in keys))
+    return namespace(g).sum(g * v)
 
 
 def _numbers(argnums: Argnums) -> tuple[int, ...]:
@@ -159,7 +170,7 @@ def _seed(loss: Any, tape: Tape) -> list[tuple[Var, Array]]:
         if is_array(loss):
             return []
         raise TypeError(f"the loss must be a scalar array, got {type(loss).__name__}: return it as it was computed, not float(loss)")
-    if tuple(loss.shape) != ():
+    if loss.ndim:
         raise ValueError(f"the loss must be a scalar, got shape {tuple(loss.shape)}: take its mean or sum over the batch")
     if loss.tape is not tape:
         return []

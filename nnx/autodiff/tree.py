@@ -3,6 +3,8 @@
 A Module takes part through one method, `_swap` (see Swappable): the core knows nothing else of layers.
 """
 
+import copy
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, Self, TypeGuard
@@ -44,8 +46,13 @@ def tree_map(f: Callable[[Any], Any], tree: Tree) -> Tree:
     >>> tree_map(lambda x: x + 1, {"a": 1, "b": [2, (3,)]})
     {'a': 2, 'b': [3, (4,)]}
     """
-    if isinstance(tree, dict):
-        return type(tree)((key, tree_map(f, value)) for key, value in tree.items())
+    if type(tree) is dict:
+        return {key: tree_map(f, value) for key, value in tree.items()}
+    if isinstance(tree, dict):  # a defaultdict, a Counter: each has a constructor of its own
+        filled = copy.copy(tree)
+        for key, value in tree.items():
+            filled[key] = tree_map(f, value)
+        return filled
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return type(tree)(*(tree_map(f, value) for value in tree))
     if isinstance(tree, list | tuple):
@@ -60,16 +67,35 @@ def leaves(tree: Tree) -> list[Any]:
     return found
 
 
+class Assigned(threading.local):
+    """Attributes that the forward pass of this thread assigned Vars to, and that no swap will put back."""
+
+    def __init__(self) -> None:
+        self.pending: list[tuple[dict[str, Any], str]] = []
+
+    def lower(self, lower: Callable[[Array], Array], again: bool) -> None:
+        """Unwrap what they hold. again: a transform around this one will do the rest."""
+        for owner, name in self.pending:
+            if name in owner:
+                owner[name] = tree_map(lower, owner[name])
+        if not again:
+            self.pending.clear()
+
+
+assigned = Assigned()
+
+
 class Lifted:
     """The arguments of one call, lifted to Vars of a new tape (or to constants) inside of the block.
 
     arguments: as the function will see them   watched: for each of the numbers, what is watched of that argument
+    boxed: run the rules on Vars even on an outermost tape, so that the pullbacks take cotangents that are watched
     """
 
-    def __init__(self, args: tuple[Any, ...], numbers: tuple[int, ...]) -> None:
-        if len(args) <= numbers[-1] or len(args) <= max(numbers):
+    def __init__(self, args: tuple[Any, ...], numbers: tuple[int, ...], boxed: bool = False) -> None:
+        if numbers and len(args) <= max(numbers):
             raise ValueError(f"argnums {numbers} of a call with {len(args)} positional arguments: each must be below that")
-        self.args, self.numbers = args, numbers
+        self.numbers, self.boxed = numbers, boxed
         self.arguments: list[Any] = list(args)
         self.watched: list[Any] = []
         self.swaps: list[Swap] = []
@@ -78,15 +104,18 @@ class Lifted:
 
     def __enter__(self) -> Self:
         self.tape = Tape()
+        self.outermost = not self.tape.nested
+        self.tape.nested = self.boxed or self.tape.nested
         if self.guard is not None:
             self.guard.__enter__()
         try:
-            for i in self.numbers:
-                self.arguments[i], found = self.watch(self.args[i])
+            arguments, numbers = self.arguments, self.numbers
+            for i in numbers:
+                arguments[i], found = self.watch(arguments[i])
                 self.watched.append(found)
-            for i, argument in enumerate(self.args):
-                if i not in self.numbers:
-                    self.arguments[i] = self.constant(argument)
+            for i, argument in enumerate(arguments):
+                if i not in numbers:
+                    arguments[i] = self.constant(argument)
         except BaseException:
             self.__exit__()
             raise
@@ -96,6 +125,8 @@ class Lifted:
         self.tape.close()
         for swap in reversed(self.swaps):
             swap.restore(self.lower)
+        if assigned.pending:
+            assigned.lower(self.lower, again=not self.outermost)
         if self.guard is not None:
             self.guard.__exit__(None, None, None)
 
@@ -141,23 +172,23 @@ class Lifted:
         """x as it comes out of the transform: one box less, and on an outermost tape none at all."""
         if type(x) is not Var:
             return x
-        if x.tape is self.tape:
-            return x.value
-        return x if self.tape.nested else innermost(x)
+        if self.outermost:
+            return innermost(x)
+        return x.value if x.tape is self.tape else x
 
     def gradients(self, watched: Tree, grads: list[Array | None]) -> Tree:
         """The gradients in the form of the arguments; zeros where the result does not depend on one."""
+        moved = self.tape.moved
+
+        def gradient(var: Var) -> Array:
+            g = grads[moved[id(var)][1] if id(var) in moved else var.index]
+            return namespace(var.value).zeros_like(var.value) if g is None else g
 
         if type(watched) is Var:
-            return _gradient(watched, grads)
+            return gradient(watched)
         if type(watched) is dict:  # a Module's: flat
-            return {path: self.gradients(var, grads) for path, var in watched.items()}
-        return tree_map(lambda var: _gradient(var, grads), watched)
-
-
-def _gradient(var: Var, grads: list[Array | None]) -> Array:
-    g = grads[var.index]
-    return namespace(var.value).zeros_like(var.value) if g is None else g
+            return {path: gradient(x) if type(x) is Var else self.gradients(x, grads) for path, x in watched.items()}
+        return tree_map(gradient, watched)
 
 
 def guard(args: tuple[Any, ...]) -> AbstractContextManager[Any] | None:

@@ -5,6 +5,7 @@ that the namespace or an operator returns is a Var again. Its operators are rule
 `nnx.autodiff.operators`: mechanism and rules never mix.
 """
 
+import operator
 from typing import TYPE_CHECKING, Any, Never
 
 from nnx.backend import innermost, register_box
@@ -106,7 +107,7 @@ class Var:
         return complex(self.value)
 
     def __index__(self) -> int:
-        return self.value.__index__()  # type: ignore[no-any-return]
+        return operator.index(self.value)  # CuPy refuses: its arrays are no indices
 
     def __dlpack__(self, **kwargs: Any) -> Any:
         """The array as a DLPack capsule; raises TypeError while it is watched."""

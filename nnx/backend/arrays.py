@@ -10,16 +10,19 @@ from typing import Any
 
 from nnx.backend import table
 from nnx.backend.base import Backend, MixedBackends
+from nnx.backend.foreign import ForeignBackend
 from nnx.typing import Array, Device, DType, Namespace
 
-_BACKENDS: dict[type, type[Backend] | None] = dict.fromkeys((bool, int, float, complex, str, tuple, list, dict, type(None)))
+_BACKENDS: dict[type, type[Backend] | None] = dict.fromkeys(
+    (bool, int, float, complex, str, tuple, list, dict, type(None))
+)
 _NAMESPACES: dict[type, Namespace] = {}
 
 
 def backend_of(x: Array) -> type[Backend]:
     """The backend whose array x is; works through a Var. Raises TypeError if x is no array."""
     x = innermost(x)
-    found = _library(type(x))
+    found = _library(x)
     if found is None:
         raise TypeError(f"expected an array, got {type(x).__name__}: make one with nnx.asarray(x)")
     return found
@@ -38,33 +41,52 @@ _BOXES: set[type] = set()
 
 def is_array(x: object) -> bool:
     """Whether x is an array of any library, a Var included; Python numbers are not."""
-    return type(x) in _BOXES or _library(type(x)) is not None
+    return type(x) in _BOXES or _library(x) is not None
 
 
-def _library(kind: type) -> type[Backend] | None:
+def is_scalar(x: object) -> bool:
+    """Whether x is a NumPy scalar such as np.float64(2.0): it has an array's attributes, but no places to assign to."""
+    return is_array(x) and not hasattr(type(x), "__setitem__")
+
+
+def _library(x: object) -> type[Backend] | None:
     try:
-        return _BACKENDS[kind]
+        return _BACKENDS[type(x)]
     except KeyError:
-        found = _BACKENDS[kind] = _search(kind)
+        found = _BACKENDS[type(x)] = _search(x)
         return found
 
 
-def _search(kind: type) -> type[Backend] | None:
+def _search(x: Any) -> type[Backend] | None:
+    kind = type(x)
     if not hasattr(kind, "shape") and not hasattr(kind, "__array_namespace__"):
         return None
-    roots = [base.__module__.partition(".")[0] for base in kind.__mro__]
+    roots = {base.__module__.partition(".")[0] for base in kind.__mro__}
     for cls in table.loaded():
-        if any(root in (cls.modules or (cls.package,)) for root in roots):
+        if any(module.partition(".")[0] in roots for module in cls.modules or (cls.package,)):
             return cls if hasattr(kind, "dtype") and hasattr(kind, "ndim") else None
-    if hasattr(kind, "__array_namespace__") and kind not in _BOXES:
-        return _foreign(kind)
-    return None
+    return _foreign(x) if hasattr(kind, "__array_namespace__") and kind not in _BOXES else None
 
 
-def _foreign(kind: type) -> type[Backend]:
-    """A row for a library that nnx does not know: the standard's own answers."""
-    root = kind.__module__.partition(".")[0]
-    return type("ForeignBackend", (Backend,), {"name": root, "package": root, "install": f"pip install {root}"})
+def _foreign(x: Any) -> type[Backend]:
+    root = type(x).__module__.partition(".")[0]
+    facts = {"name": root, "package": root, "install": f"pip install {root}", "own": x.__array_namespace__()}
+    return type("ForeignBackend", (ForeignBackend,), facts)
+
+
+def _forget() -> None:
+    """A backend has joined: types that none claimed are looked up anew."""
+    for kind, found in list(_BACKENDS.items()):
+        if kind.__module__ != "builtins" and (found is None or issubclass(found, ForeignBackend)):
+            del _BACKENDS[kind]
+            _NAMESPACES.pop(kind, None)
+    _KERNELS.clear()
+
+
+table.on_register.append(_forget)
+
+
+_NUMBERS = frozenset((bool, int, float, complex))
 
 
 def namespace(x: Array, *others: Array) -> Namespace:
@@ -80,7 +102,7 @@ def namespace(x: Array, *others: Array) -> Namespace:
     found = _NAMESPACES.get(kind)
     if found is not None:
         for other in others:
-            if type(other) is not kind:
+            if type(other) is not kind and type(other) not in _NUMBERS:
                 return _namespace_of_all((x, *others))
         return found
     return _namespace_of_all((x, *others))
@@ -105,11 +127,10 @@ def _namespace_of(x: Array) -> Namespace | None:
         return _NAMESPACES[kind]
     if kind in _BOXES:
         return x.__array_namespace__()
-    library = _library(kind)
+    library = _library(x)
     if library is None:
         return None
-    found = x.__array_namespace__() if library.__name__ == "ForeignBackend" else library.namespace()
-    _NAMESPACES[kind] = found
+    found = _NAMESPACES[kind] = library.namespace()
     return found
 
 
@@ -124,9 +145,11 @@ def mixed(*arrays: Array) -> MixedBackends:
     """The error for arrays that cannot meet in one call: it names each side and how to move one."""
     sides = list(dict.fromkeys(_side(x) for x in arrays if is_array(x)))
     where = " and ".join(f"'{name}' on {device}" for name, device in sides)
+    name, device = sides[0]
+    to = (name, device) if all(other == name for other, _ in sides) else (name,)
     return MixedBackends(
-        f"arrays of {where} in one call: nothing is converted silently. Move one of them: nnx.asarray(x, backend="
-        f"'{sides[0][0]}') or model.to('{sides[0][0]}')"
+        f"arrays of {where} in one call: nothing is converted silently. Move one of them: nnx.asarray(x, "
+        f"{', '.join(map('{}={!r}'.format, ('backend', 'device'), to))}) or model.to({', '.join(map(repr, to))})"
     )
 
 
@@ -159,10 +182,7 @@ def to_numpy(x: Array) -> Array:
     >>> to_numpy(asarray([1.0, 2.0]))
     array([1., 2.])
     """
-    if type(x) in _BOXES:
-        if x.watched:
-            raise TypeError("to_numpy of a watched array would lose its gradient: nnx.to_numpy(nnx.stop_gradient(x))")
-        x = innermost(x)
+    x = _unwatched(x, "to_numpy")
     return backend_of(x).to_numpy(x)
 
 
@@ -172,10 +192,17 @@ def asarray(
     """x as an array of the active backend (or of the named one), on its device.
 
     x: numbers, nested lists, or an array of any library   dtype: "float32", ..., or the library's own; None keeps x's
+    May share memory with x. Raises TypeError for a watched array.
     """
     from nnx.backend.select import get_backend
 
-    return get_backend(backend, device).asarray(innermost(x), dtype)
+    return get_backend(backend, device).asarray(_unwatched(x, "asarray"), dtype)
+
+
+def _unwatched(x: Array, name: str) -> Array:
+    if type(x) in _BOXES and x.watched:
+        raise TypeError(f"{name} of a watched array would lose its gradient: nnx.{name}(nnx.stop_gradient(x))")
+    return innermost(x)
 
 
 def register_box(kind: type[Any]) -> None:

@@ -6,19 +6,21 @@ Class methods speak about the library and take arrays; an instance is the librar
 
 import importlib
 import importlib.util
+import math
+import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from functools import cache
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache, cached_property
 from typing import Any, ClassVar, Self
 
 from nnx.typing import Array, Device, DType, Namespace, Shape
 
 
-class BackendUnavailable(RuntimeError):
+class BackendUnavailable(RuntimeError):  # noqa: N818
     """The backend that was asked for cannot be used: the message says why, what can be, and the install command."""
 
 
-class MixedBackends(TypeError):
+class MixedBackends(TypeError):  # noqa: N818
     """Arrays of two libraries or devices met in one call. Nothing is converted silently."""
 
 
@@ -64,31 +66,30 @@ class Backend:
     @classmethod
     def advice(cls, error: BaseException | None) -> str:
         """What the user can do about it."""
-        return f"install it with: {cls.install}"
+        return f"{'reinstall' if cls.installed() else 'install'} it with: {cls.install}"
 
     @classmethod
     def _import(cls) -> Namespace:
         try:
             return cls.namespace()
-        except ImportError as error:
-            raise cls.unavailable(f"{cls.package} is not installed", error) from error
+        except Exception as error:  # a broken installation raises whatever it likes: OSError for a missing .so
+            what = "cannot be imported" if cls.installed() else "is not installed"
+            raise cls.unavailable(f"{cls.package} {what}", error) from error
 
     def _find(self, device: str | Device | None) -> Device:
-        """The library's device object of that name; its default device for None."""
+        """The library's device object of that name, its default for None; an object of its own is taken as it is."""
+        if device is not None and not isinstance(device, str):
+            return device
+        asked = "no device can be used" if device is None else f"device '{device}' cannot be used"
         try:
             known = self.devices()
         except Exception as error:
-            raise self.unavailable("its devices cannot be listed", error) from error
+            raise self.unavailable(asked, error) from error
         if not known:
-            raise self.unavailable("no device was found")
-        if device is None:
-            return next(iter(known.values()))
-        if str(device) in known:
-            return known[str(device)]
-        for found in known.values():
-            if str(device) == str(found):  # its own name for it: array-api-strict's is not the one it is asked by
-                return found
-        raise self.unavailable(f"no device '{device}'; there is {', '.join(known)}")
+            raise self.unavailable(f"{asked}: the library knows of none")
+        if device is not None and device not in known:
+            raise self.unavailable(f"no device '{device}'; there is {', '.join(known)}")
+        return known[device] if device is not None else next(iter(known.values()))
 
     def _probe(self) -> None:
         """Allocate, add, multiply matrices, reduce and read back: what a driver or a missing part can refuse."""
@@ -108,7 +109,7 @@ class Backend:
     @classmethod
     def installed(cls) -> bool:
         """Whether the package can be found, without importing it."""
-        return importlib.util.find_spec(cls.package) is not None
+        return cls.package in sys.modules or importlib.util.find_spec(cls.package) is not None
 
     @classmethod
     def library_version(cls) -> str:
@@ -132,18 +133,46 @@ class Backend:
 
         dtype: the standard's name ("float32") or the library's own; None keeps what x has. May share memory with x.
         """
-        if isinstance(dtype, str):
-            dtype = getattr(self.xp, dtype)
-        return self.xp.asarray(self._import_host(x), dtype=dtype, device=self.device)
+        return self.xp.asarray(self._taken(x), dtype=self.dtype(dtype), device=self.device)
 
-    @classmethod
-    def _import_host(cls, x: Array) -> Array:
-        """x in a form that the library's own asarray takes: foreign arrays come through NumPy."""
+    def dtype(self, dtype: str | DType | None) -> DType | None:
+        """The library's dtype of that name; anything but a name as it is. Raises ValueError for an unknown one."""
+        if not isinstance(dtype, str):
+            return dtype
+        found = getattr(self.xp, dtype, None)
+        if found is None or (callable(found) and not isinstance(found, type) and not hasattr(found, "dtype")):
+            raise ValueError(f"backend '{self.name}' has no dtype '{dtype}': 'float32' is one")
+        return found
+
+    def _taken(self, x: Array) -> Array:
+        """x in a form that the library's own asarray takes: by DLPack from a device that both know, else by NumPy."""
         from nnx.backend.arrays import backend_of, is_array
 
-        if not is_array(x) or backend_of(x).name in (cls.name, "numpy"):
+        if not is_array(x):
             return x
-        return backend_of(x).to_numpy(x)
+        source = backend_of(x)
+        if source.name != self.name:
+            if (
+                hasattr(x, "__dlpack_device__")
+                and int(x.__dlpack_device__()[0]) == self._dlpack_kind not in HOST_MEMORY
+            ):
+                try:
+                    return self.xp.from_dlpack(source.bare(x))
+                except (AttributeError, BufferError, NotImplementedError, RuntimeError, TypeError, ValueError):
+                    pass  # not every dtype, stride or version crosses
+            x = source.to_numpy(x)
+        return x if getattr(x.dtype, "isnative", True) else x.astype(x.dtype.newbyteorder("="))
+
+    @cached_property
+    def _dlpack_kind(self) -> int:
+        """DLPack's number for the kind of this device."""
+        born = self.xp.ones((1,), dtype=self.xp.float32, device=self.device)
+        return int(born.__dlpack_device__()[0]) if hasattr(born, "__dlpack_device__") else 1
+
+    @classmethod
+    def bare(cls, x: Array) -> Array:
+        """x without what its library hangs on it (torch: the place in its own graph)."""
+        return x
 
     @classmethod
     def to_numpy(cls, x: Array) -> Array:
@@ -156,11 +185,21 @@ class Backend:
         """Wait until the device has done all that it was asked to."""
 
     def memory(self) -> dict[str, int]:
-        """Bytes in use, as far as the library tells: `used` and `peak` of the process, or of the device's pool."""
+        """Bytes in use, as far as the library tells: `used` and `peak` of the process, or of the device's pool.
+
+        Empty where nobody tells.
+        """
+        if sys.platform == "win32":
+            return {}
         import resource
 
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        unit = 1 if sys.platform == "darwin" else 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
         return {"used": peak, "peak": peak}
+
+    def facts(self) -> dict[str, str]:
+        """What a report of a problem should say about the device and the library's parts, by title."""
+        return {}
 
     # ---- what libraries do differently ---------------------------------------------------------------------------
 
@@ -174,6 +213,14 @@ class Backend:
     def guard(cls) -> AbstractContextManager[Any] | None:
         """A context in which nnx computes gradients: the library's own recording is off in it."""
         return None
+
+    @classmethod
+    def one_thread(cls) -> AbstractContextManager[Any]:
+        """Inside of the block the library computes on one thread, if it can be told: for arrays too small to share.
+
+        It changes the library in the whole process: for a program that owns it, such as the command line.
+        """
+        return nullcontext()
 
     @classmethod
     def set_item(cls, x: Array, key: Any, value: Array) -> Array:
@@ -191,12 +238,12 @@ class Backend:
         xp = cls.namespace()
         # a sum of one-hot rows: the standard has no += that adds repeated indices more than once
         one_hot = xp.arange(rows, dtype=index.dtype, device=x.device)[:, None] == index[None, :]
-        flat = xp.reshape(x, (x.shape[0], -1)) if x.size else xp.zeros((x.shape[0], 0), dtype=x.dtype, device=x.device)
+        flat = xp.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
         return xp.reshape(xp.matmul(xp.astype(one_hot, x.dtype), flat), (rows, *x.shape[1:]))
 
     @classmethod
     def kernels(cls) -> dict[str, Callable[..., Any]]:
-        """The library's own functions, by nnx's names, where one was measured to matter; the generic one is its oracle."""
+        """The library's own functions, by nnx's names, where it was measured to matter; the generic is its oracle."""
         return {}
 
     @classmethod
@@ -206,16 +253,53 @@ class Backend:
         return cls.kernels().get(name)
 
     @classmethod
+    def to_device(cls, x: Array, device: Device) -> Array:
+        """x on another device of its library."""
+        if hasattr(x, "to_device"):
+            return x.to_device(device)
+        import array_api_compat
+
+        return array_api_compat.to_device(x, device)
+
+    packed: ClassVar[int] = 64
+    """How many arrays at the most `pack` lays one behind another."""
+
+    @classmethod
+    def pack(cls, arrays: list[Array]) -> Array:
+        """The numbers of all arrays (of one dtype) as one vector."""
+        xp = cls.namespace()
+        return xp.concat([xp.reshape(x, (-1,)) for x in arrays])
+
+    @classmethod
+    def unpack(cls, vector: Array, places: list[tuple[int, int, Shape]]) -> list[Array]:
+        """The arrays of a vector again. places: (start, stop, shape) of each"""
+        xp = cls.namespace()
+        return [xp.reshape(vector[start:stop], shape) for start, stop, shape in places]
+
+    @classmethod
     def zeros(cls, shape: Shape, like: Array) -> Array:
         """Zeros of that shape, with the dtype and on the device of `like`."""
-        return cls.namespace().zeros(shape, dtype=like.dtype, device=like.device)
+        # a tracer of JAX has no device
+        return cls.namespace().zeros(shape, dtype=like.dtype, device=getattr(like, "device", None))
 
     @classmethod
     def open(cls, device: str | Device | None = None) -> Self:
-        """This backend on a device, opened once a device: the probe is not run again."""
-        return _opened(cls, device if device is None else str(device))  # type: ignore[return-value]
+        """The backend on a device, opened once a device: the probe is not run again."""
+        key = cls, None if device is None else str(device)
+        found = _OPENED.get(key)
+        if not isinstance(found, cls):
+            found = _OPENED[key] = cls(device)
+        return found
+
+    @classmethod
+    def home(cls, x: Array) -> Self:
+        """The backend where x lives. An array that exists there is its probe."""
+        self = cls.__new__(cls)
+        self.xp, self.version, self.device = cls.namespace(), cls.library_version(), getattr(x, "device", None)
+        return self
 
 
-@cache
-def _opened(cls: type[Backend], device: str | None) -> Backend:
-    return cls(device)
+_OPENED: dict[tuple[type[Backend], str | None], Backend] = {}
+
+HOST_MEMORY = frozenset({1})
+"""DLPack's kinds of device that NumPy reaches as well, without a copy (1: the CPU)."""

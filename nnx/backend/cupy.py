@@ -4,11 +4,14 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from nnx.backend import cupy_kernels, cupy_namespace
 from nnx.backend.base import Backend
 from nnx.typing import Array, Device, Namespace
 
 _NO_DRIVER = 35
+"""Of cudaErrorInsufficientDriver; it is what a machine without any driver answers, too."""
 _NO_DEVICE = 100
+_NO_MEMORY = 2
 
 
 class CupyBackend(Backend):
@@ -16,27 +19,45 @@ class CupyBackend(Backend):
 
     name = "cupy"
     package = "cupy"
+    packed = 8  # to concatenate more, CuPy copies a table of pointers from the host
     install = "pip install 'cupy-cuda13x[ctk]'          (an older driver: 'cupy-cuda12x[ctk]'; never both)"
 
     @classmethod
     @cache
     def namespace(cls) -> Namespace:
         """See Backend.namespace."""
-        import array_api_compat.cupy
-
-        return array_api_compat.cupy
+        return cupy_namespace.conforming()
 
     @classmethod
     def advice(cls, error: BaseException | None) -> str:
         """See Backend.advice: a missing driver, a missing device and a missing part of the toolkit are told apart."""
         status = getattr(error, "status", None)
         if status == _NO_DRIVER:
-            return "no NVIDIA driver, or one too old for this CuPy: install the driver (nvidia-smi must work), no toolkit is needed"
+            return cls._driver_advice()
         if status == _NO_DEVICE:
-            return "the driver sees no CUDA device: check nvidia-smi and CUDA_VISIBLE_DEVICES"
-        if isinstance(error, ImportError) and cls.installed() or type(error).__name__ == "DynamicLibNotFoundError":
+            return f"the driver sees no CUDA device: check nvidia-smi and CUDA_VISIBLE_DEVICES\n{super().advice(None)}"
+        if (isinstance(error, ImportError) and cls.installed()) or type(error).__name__ == "DynamicLibNotFoundError":
             return f"a part of the CUDA toolkit is missing: {cls.install}"
+        if type(error).__name__ == "OutOfMemoryError" or status == _NO_MEMORY:
+            return f"the device's memory is full{_memory_words()}: end what else uses it (nvidia-smi names it)"
         return super().advice(error)
+
+    @classmethod
+    def _driver_advice(cls) -> str:
+        """Version 0 is the runtime's word for no driver at all."""
+        import cupy
+
+        try:
+            driver, runtime = cupy.cuda.runtime.driverGetVersion(), cupy.cuda.runtime.runtimeGetVersion()
+        except Exception:
+            driver, runtime = 0, 0
+        if not driver:
+            found = "no NVIDIA driver was found: install one (nvidia-smi must work), no toolkit is needed"
+            return f"{found}\n{super().advice(None)}"
+        return (
+            f"the NVIDIA driver is too old: it knows CUDA {_dotted(driver)}, this CuPy is for {_dotted(runtime)}. "
+            f"Update the driver, or install the CuPy that fits it: {cls.install}"
+        )
 
     @classmethod
     def devices(cls) -> dict[str, Device]:
@@ -75,18 +96,83 @@ class CupyBackend(Backend):
             pool = cupy.get_default_memory_pool()
             return {"used": pool.used_bytes(), "peak": pool.total_bytes()}
 
+    def facts(self) -> dict[str, str]:
+        """See Backend.facts: the device, the driver and the parts of the toolkit; each that cannot be asked says why."""
+        return {title: _asked(ask) for title, ask in _FACTS.items()}
+
     @classmethod
     def kernels(cls) -> dict[str, Callable[..., Any]]:
         """See Backend.kernels."""
         import cupyx.scipy.special
 
-        return {"erf": cupyx.scipy.special.erf}
+        own = {"pick": cupy_kernels.pick, "minus_one_hot": cupy_kernels.minus_one_hot, "words": cupy_kernels.words}
+        return {"erf": cupyx.scipy.special.erf, **own}
 
     @classmethod
     def index_add(cls, rows: int, index: Array, x: Array) -> Array:
         """See Backend.index_add."""
-        import cupyx
+        import cupy
 
-        y: Any = cls.zeros((rows, *x.shape[1:]), x)
-        cupyx.scatter_add(y, index, x)
+        if x.dtype.kind == "c":  # CUDA has no atomic addition of complex numbers
+            return super().index_add(rows, index, x)
+        y = cls.zeros((rows, *x.shape[1:]), x)
+        cupy.add.at(y, index, x)
         return y
+
+
+def _memory_words() -> str:
+    """How much of it, if the driver still answers."""
+    import cupy
+
+    try:
+        free, total = cupy.cuda.runtime.memGetInfo()
+    except Exception:
+        return ""
+    pool = cupy.get_default_memory_pool().total_bytes()
+    return f" ({free / 2**20:,.0f} of {total / 2**20:,.0f} MiB are free, CuPy's own pool holds {pool / 2**20:,.0f})"
+
+
+def _property(name: str) -> Any:
+    import cupy
+
+    return cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())[name]
+
+
+def _runtime(name: str) -> int:
+    import cupy
+
+    return int(getattr(cupy.cuda.runtime, name)())
+
+
+def _cublas() -> str:
+    import cupy
+
+    return str(cupy.cuda.cublas.getVersion(cupy.cuda.Device().cublas_handle))
+
+
+def _nvrtc() -> str:
+    import cupy
+
+    return ".".join(map(str, cupy.cuda.nvrtc.getVersion()))
+
+
+_FACTS: dict[str, Callable[[], str]] = {
+    "name": lambda: _property("name").decode(),
+    "compute capability": lambda: f"{_property('major')}.{_property('minor')}",
+    "memory": lambda: f"{_property('totalGlobalMem') / 2**20:,.0f} MiB",
+    "driver": lambda: f"CUDA {_dotted(_runtime('driverGetVersion'))}",
+    "runtime": lambda: f"CUDA {_dotted(_runtime('runtimeGetVersion'))}",
+    "nvrtc": _nvrtc,
+    "cublas": _cublas,
+}
+
+
+def _asked(ask: Callable[[], str]) -> str:
+    try:
+        return ask()
+    except Exception as error:  # a report is wanted most where something is missing
+        return f"not known: {type(error).__name__}: {error}"
+
+
+def _dotted(version: int) -> str:
+    return f"{version // 1000}.{version % 1000 // 10}"

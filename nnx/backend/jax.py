@@ -1,8 +1,10 @@
 """JAX: immutable arrays on any of its platforms; tracers pass through nnx, so `jax.jit` compiles what nnx wrote."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
+from nnx.backend import threefry
 from nnx.backend.base import Backend
 from nnx.typing import Array, Device, DType, Namespace
 
@@ -16,6 +18,7 @@ class JaxBackend(Backend):
     modules = ("jax", "jaxlib")
 
     @classmethod
+    @cache
     def namespace(cls) -> Namespace:
         """See Backend.namespace."""
         import jax.numpy
@@ -44,11 +47,11 @@ class JaxBackend(Backend):
         """See Backend.asarray; without x64, 64-bit NumPy arrays become 32-bit ones, as everywhere in JAX."""
         import jax
 
-        x = self._import_host(x)
-        wanted = getattr(x, "dtype", None) if dtype is None else dtype
+        x = self._taken(x)
+        wanted = getattr(x, "dtype", None) if dtype is None else self.dtype(dtype)
         if wanted is not None:
-            dtype = jax.dtypes.canonicalize_dtype(wanted)
-        return self.xp.asarray(x, dtype=dtype, device=self.device)
+            wanted = jax.dtypes.canonicalize_dtype(wanted)
+        return self.xp.asarray(x, dtype=wanted, device=self.device)
 
     def synchronize(self) -> None:
         """See Backend.synchronize."""
@@ -73,9 +76,31 @@ class JaxBackend(Backend):
         """See Backend.kernels."""
         import jax.scipy.special
 
-        return {"erf": jax.scipy.special.erf}
+        return {"erf": jax.scipy.special.erf, "words": _words}
 
     @classmethod
     def index_add(cls, rows: int, index: Array, x: Array) -> Array:
         """See Backend.index_add."""
         return cls.namespace().zeros((rows, *x.shape[1:]), dtype=x.dtype).at[index].add(x)
+
+
+def _words(n: int, key: threefry.Key, draw: int, like: Array) -> Array:
+    """threefry.words, compiled once for each n: one call in place of 130."""
+    import jax
+    import numpy
+
+    if isinstance(like, jax.core.Tracer) or isinstance(draw, jax.core.Tracer):
+        return _compiled_words().__wrapped__(n, *key, draw)
+    # three numbers, moved explicitly: a transfer guard tells them from what was moved by mistake
+    numbers = jax.device_put(numpy.asarray([*key, draw & threefry.WORD], numpy.uint32), like.device)
+    return _compiled_words()(n, *numbers)
+
+
+@cache
+def _compiled_words() -> Any:
+    import jax
+
+    def words(n: int, k0: Array, k1: Array, draw: Array) -> Array:
+        return threefry.words(jax.numpy, jax.numpy.uint32, n, (k0, k1), draw)
+
+    return jax.jit(words, static_argnums=0)

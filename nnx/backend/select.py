@@ -47,23 +47,26 @@ def get_backend(name: str | None = None, device: str | Device | None = None) -> 
 
 def _others(name: str) -> str:
     """What could be used in its place (installed ones: to try them all would import gigabytes)."""
-    installed = [other for other in table.names() if other != name and table.find(other).installed()]
+    installed = [other for other in table.names() if other != name and table.installed(other)]
     return f"installed here: {', '.join(installed)}; `nnx backends` tries each"
 
 
 def _auto(device: str | Device | None) -> Backend:
-    """The first backend with a GPU whose probe succeeds, else NumPy."""
-    for name in table.names():
-        cls = table.find(name)
-        if not cls.installed():
-            continue
+    """The first backend with a GPU whose probe succeeds, else NumPy; with a device, the first that can open it."""
+    refused = []
+    for name in filter(table.installed, table.names()):
         try:
-            gpus = [found for found in cls.devices().values() if cls.is_gpu(found)]
-            if gpus:
-                return cls.open(device if device is not None else gpus[0])
-        except Exception:  # auto asks every library; one that cannot answer is not the one it looks for
-            continue
-    return table.find("numpy").open(None)
+            cls = table.find(name)
+            if gpus := [found for found in cls.devices().values() if cls.is_gpu(found)]:
+                return cls.open(gpus[0] if device is None else device)
+        except Exception as error:  # auto asks every library; one that cannot answer is not the one it looks for
+            refused.append(str(error).partition("\n")[0])
+    try:
+        return table.find("numpy").open(device)
+    except BackendUnavailable as error:
+        raise BackendUnavailable(
+            "\n".join([f"backend 'auto' found no device '{device}'", *refused, str(error)])
+        ) from error
 
 
 def set_backend(name: str, device: str | Device | None = None) -> Backend:

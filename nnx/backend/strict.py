@@ -3,7 +3,11 @@
 Its second device, "device1", refuses every hidden conversion: what runs there will run on a GPU.
 """
 
+from contextlib import AbstractContextManager
+from typing import Any
+
 from nnx.backend.base import Backend
+from nnx.backend.numpy import NumpyBackend
 from nnx.typing import Array, Device
 
 
@@ -20,6 +24,11 @@ class StrictBackend(Backend):
         """Its devices by the names that it gives them: CPU_DEVICE, device1, ..."""
         found = cls.namespace().__array_namespace_info__().devices()
         return {str(device).split("'")[1]: device for device in found}
+
+    @classmethod
+    def one_thread(cls) -> AbstractContextManager[Any]:
+        """See Backend.one_thread: its arrays are NumPy's."""
+        return NumpyBackend.one_thread()
 
     @classmethod
     def to_numpy(cls, x: Array) -> Array:

@@ -4,12 +4,16 @@ Others join it through the entry-point group `nnx.backends` (name = "package.mod
 """
 
 import importlib
-import importlib.metadata
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 from nnx.backend.base import Backend, BackendUnavailable
+
+if TYPE_CHECKING:  # it is a fifth of the time that `import nnx` takes
+    from importlib.metadata import EntryPoint
 
 _KNOWN = {
     "numpy": "nnx.backend.numpy:NumpyBackend",
@@ -22,14 +26,22 @@ _KNOWN = {
 _REGISTERED: dict[str, type[Backend]] = {}
 
 
+on_register: list[Callable[[], None]] = []
+"""Called when a backend has joined: those who keep answers drop the ones that may have changed."""
+
+
 def register(cls: type[Backend]) -> type[Backend]:
-    """Add a backend of one's own to the table (also usable as a decorator)."""
+    """Add a backend of one's own to the table (also usable as a decorator); it takes the place of one with its name."""
     _REGISTERED[cls.name] = cls
+    for forget in on_register:
+        forget()
     return cls
 
 
 @cache
-def _entry_points() -> dict[str, importlib.metadata.EntryPoint]:
+def _entry_points() -> "dict[str, EntryPoint]":
+    import importlib.metadata
+
     return {point.name: point for point in importlib.metadata.entry_points(group="nnx.backends")}
 
 
@@ -43,19 +55,52 @@ def find(name: str) -> type[Backend]:
     if name in _REGISTERED:
         return _REGISTERED[name]
     if name in _KNOWN:
-        module, _, attribute = _KNOWN[name].partition(":")
-        return register(getattr(importlib.import_module(module), attribute))
+        return _known(name)
     if name in _entry_points():
-        return register(_entry_points()[name].load())
+        return _loaded(_entry_points()[name])
     raise BackendUnavailable(
         f"unknown backend '{name}': there is {', '.join(names())} and auto "
         "(NNX_BACKEND, nnx.set_backend or nnx.use_backend chooses)"
     )
 
 
-def loaded() -> list[type[Backend]]:
+@cache
+def _known(name: str) -> type[Backend]:
+    module, _, attribute = _KNOWN[name].partition(":")
+    found: type[Backend] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+@cache
+def _loaded(point: "EntryPoint") -> type[Backend]:
+    try:
+        found = point.load()
+        if not (isinstance(found, type) and issubclass(found, Backend)):
+            raise TypeError(f"{found!r} is no subclass of nnx.Backend")
+    except Exception as error:  # somebody else's code: whatever it raises is the reason
+        raise BackendUnavailable(
+            f"backend '{point.name}': its entry point {point.value} cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
+    return found
+
+
+def installed(name: str) -> bool:
+    """Whether that backend's library can be found; False for one that cannot even be asked."""
+    try:
+        return find(name).installed()
+    except Exception:  # somebody else's code
+        return False
+
+
+def loaded() -> Iterator[type[Backend]]:
     """The backends whose library this process has imported: an array of any other cannot exist."""
-    return [cls for cls in map(find, names()) if any(module in sys.modules for module in cls.modules or (cls.package,))]
+    for name in names():
+        try:
+            cls = find(name)
+        except BackendUnavailable:  # a broken entry point
+            continue
+        if any(module in sys.modules for module in cls.modules or (cls.package,)):
+            yield cls
 
 
 @dataclass(frozen=True)
@@ -80,16 +125,23 @@ def backends() -> list[BackendInfo]:
 def _inspect(name: str) -> BackendInfo:
     try:
         cls = find(name)
-    except Exception as error:  # somebody else's entry point: whatever it raises is the reason
-        return BackendInfo(name, False, False, None, (), f"{type(error).__name__}: {error}", "")
-    installed = cls.installed()
+    except BackendUnavailable as error:
+        return BackendInfo(name, False, False, None, (), str(error), "")
     try:
         backend = cls.open()
-    except BackendUnavailable as error:
-        version = importlib.metadata.version(cls.package) if installed and _has_metadata(cls.package) else None
-        return BackendInfo(name, installed, False, version, (), str(error).partition("\n")[0], cls.install)
-    return BackendInfo(name, True, True, backend.version, tuple(cls.devices()), None, cls.install)
+        return BackendInfo(name, True, True, backend.version, tuple(cls.devices()), None, cls.install)
+    except Exception as error:  # a third party's may raise anything
+        reason = (
+            str(error).partition("\n")[0]
+            if isinstance(error, BackendUnavailable)
+            else f"{type(error).__name__}: {error}"
+        )
+        return BackendInfo(name, installed(name), False, _version_on_disk(cls.package), (), reason, cls.install)
 
 
-def _has_metadata(package: str) -> bool:
-    return any(package in found for found in importlib.metadata.packages_distributions())
+def _version_on_disk(package: str) -> str | None:
+    """The version of the distribution that brings the package (cupy comes in cupy-cuda13x), without importing it."""
+    import importlib.metadata
+
+    distributions = importlib.metadata.packages_distributions().get(package)
+    return importlib.metadata.version(distributions[0]) if distributions else None

@@ -4,12 +4,13 @@ array-api-compat makes torch conform; where torch's own function already does, i
 wrapper maximum costs 6.3 µs, its own 1.0; matmul 4.1 and 0.9).
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
-from types import SimpleNamespace
+from types import ModuleType
 from typing import Any
 
+from nnx.backend import threefry
 from nnx.backend.base import Backend
 from nnx.typing import Array, Device, DType, Namespace
 
@@ -35,11 +36,12 @@ class TorchBackend(Backend):
         names = {name: getattr(compat, name) for name in dir(compat) if not name.startswith("__")}
         names.update({name: getattr(torch, name) for name in OWN if hasattr(compat, name)})
         names["__array_namespace_info__"] = compat.__array_namespace_info__
-        names["__name__"] = compat.__name__
         names["maximum"] = _elementwise(torch.maximum, torch.clamp_min, compat.maximum)
         names["minimum"] = _elementwise(torch.minimum, torch.clamp_max, compat.minimum)
         names["where"] = torch.where
-        return SimpleNamespace(**names)
+        conforming = ModuleType(compat.__name__, "array_api_compat.torch, torch's own functions where they conform.")
+        conforming.__dict__.update(names)
+        return conforming
 
     @classmethod
     def devices(cls) -> dict[str, Device]:
@@ -63,17 +65,22 @@ class TorchBackend(Backend):
         import numpy
         import torch
 
-        x = self._import_host(x)
+        x = self._taken(x)
         if isinstance(x, numpy.ndarray):
             # from_numpy takes neither negative strides nor read-only memory
             x = torch.from_numpy(x if x.flags.writeable and min(x.strides, default=0) >= 0 else x.copy())
-        dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
-        return torch.as_tensor(x, dtype=dtype, device=self.device).detach()
+        return torch.as_tensor(x, dtype=self.dtype(dtype), device=self.device).detach()
+
+    @classmethod
+    def bare(cls, x: Array) -> Array:
+        """See Backend.bare."""
+        return x.detach()
 
     @classmethod
     def to_numpy(cls, x: Array) -> Array:
         """See Backend.to_numpy."""
-        return x.detach().cpu().numpy()
+        # torch keeps a conjugate, and the sign of its imaginary part, as a promise
+        return x.detach().cpu().resolve_conj().resolve_neg().numpy()
 
     def synchronize(self) -> None:
         """See Backend.synchronize."""
@@ -95,18 +102,33 @@ class TorchBackend(Backend):
         """torch.no_grad(): nnx records, torch need not."""
         import torch
 
-        return torch.no_grad()
+        off: AbstractContextManager[Any] = torch.no_grad()
+        return off
+
+    @classmethod
+    @contextmanager
+    def one_thread(cls) -> Iterator[None]:
+        """See Backend.one_thread. Between small products torch's threads spin, and wait for a core that others have."""
+        import torch
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
     @classmethod
     def kernels(cls) -> dict[str, Callable[..., Any]]:
         """See Backend.kernels."""
         import torch
 
-        return {"erf": torch.special.erf}
+        return {"erf": torch.special.erf, "words": _words}
 
     @classmethod
     def index_add(cls, rows: int, index: Array, x: Array) -> Array:
         """See Backend.index_add."""
+        index = index if index.dtype.itemsize >= 4 else index.to(dtype=cls.namespace().int64)
         return cls.zeros((rows, *x.shape[1:]), x).index_add_(0, index, x)
 
 
@@ -121,3 +143,12 @@ def _elementwise(own: Any, bounded: Any, wrapper: Any) -> Any:
         return wrapper(x1, x2)
 
     return function
+
+
+def _words(n: int, key: threefry.Key, draw: int, like: Array) -> Array:
+    """threefry.words; on the CPU NumPy makes them in the tensor's memory: 130 calls of torch's cost ten times that."""
+    import torch
+
+    if like.device.type != "cpu" or torch.compiler.is_compiling():
+        return threefry.words(TorchBackend.namespace(), torch.int32, n, key, draw, like.device, signed=True)
+    return torch.from_numpy(threefry.words_in_blocks(n, key, draw).view("int32"))

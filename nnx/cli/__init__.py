@@ -1,7 +1,7 @@
-"""The command line: `nnx train`, `nnx backends`.
+"""The command line: `nnx train`, `nnx backends`, `nnx bench`.
 
 A user's mistake (an unknown option, a backend that cannot be used, a damaged file) is one line on standard error and
-exit code 2; `NNX_DEBUG=1` shows the traceback. Ctrl-C ends with 130 and says what was kept.
+exit code 2; `NNX_DEBUG=1` shows the traceback. Ctrl-C ends with 130; a training says what it kept.
 """
 
 import argparse
@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 
 import nnx
-from nnx.cli import backends, train
+from nnx.cli import backends, bench, train
 
-USER_ERRORS = (nnx.BackendUnavailable, nnx.MixedBackends, OSError, ValueError, FloatingPointError)
+USER_ERRORS = (nnx.BackendUnavailable, nnx.MixedBackends, OSError, MemoryError, ValueError, FloatingPointError)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"nnx {nnx.__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (train, backends):
+    for command in (train, backends, bench):
         command.register(commands)
     return top
 
@@ -32,6 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         code: int = args.run(args)
+    except KeyboardInterrupt:
+        print(f"\nnnx {args.command}: interrupted", file=sys.stderr)
+        return 130
     except USER_ERRORS as error:
         if os.environ.get("NNX_DEBUG"):
             raise

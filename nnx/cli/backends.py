@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 import nnx
+from nnx.cli import check
 
 
 def register(commands: Any) -> None:
@@ -13,14 +14,19 @@ def register(commands: Any) -> None:
     command = commands.add_parser(
         "backends",
         help="which array libraries can be used here, and what the others lack",
-        description="Every known backend: installed, usable, version, devices; otherwise why not and how to install it.",
+        description="Every known backend: installed, usable, version, devices; or why not, and the install command.",
     )
     command.add_argument("--json", action="store_true", help="as JSON, for machines")
+    check.add_options(command)
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the table."""
+    """Print the table, or check one backend."""
+    if args.check is not None:
+        return check.run(args)
+    if args.report is not None or args.device is not None:
+        raise ValueError("--report and --device belong to --check NAME")
     rows = nnx.backends()
     if args.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
@@ -28,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE)
     for title in ("backend", "installed", "usable", "version", "devices, or why not"):
@@ -35,8 +42,9 @@ def run(args: argparse.Namespace) -> int:
     for row in rows:
         why = ", ".join(row.devices) if row.usable else f"{row.reason}\n{row.install}".strip()
         yes_no = ["yes" if flag else "no" for flag in (row.installed, row.usable)]
-        table.add_row(row.name, *yes_no, row.version or "-", why)
+        cells = [row.name, *yes_no, row.version or "-", why]
+        table.add_row(*map(Text, cells))  # a Text is printed as it is: in markup the [ctk] of a command is a tag
     console = Console()
-    console.print(table, markup=False)
+    console.print(table)
     console.print(f"active: {nnx.get_backend()!r}", markup=False, highlight=False)
     return 0

@@ -19,6 +19,11 @@ def positive_int(text: str) -> int:
     return int(_number(int, text, lambda v: v >= 1, "a whole number of at least 1"))
 
 
+def seed(text: str) -> int:
+    """What `nnx.seed` takes."""
+    return int(_number(int, text, lambda v: 0 <= v < 2**64, "a whole number in [0, 2**64)"))
+
+
 def positive(text: str) -> float:
     """A number above 0."""
     return _number(float, text, lambda v: 0.0 < v < float("inf"), "a number above 0")
@@ -32,3 +37,10 @@ def non_negative(text: str) -> float:
 def fraction(text: str) -> float:
     """A number in [0, 1)."""
     return _number(float, text, lambda v: 0.0 <= v < 1.0, "a number in [0, 1)")
+
+
+def folder_name(text: str) -> str:
+    """The name of one folder, no path."""
+    if text in ("", ".", "..") or "/" in text or "\\" in text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"expected the name of a folder, got '{text}': its place is --out")
+    return text

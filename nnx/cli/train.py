@@ -1,20 +1,46 @@
-"""`nnx train`: a classifier trained on real data, its run kept in a folder.
-
-    runs/<name>/config.json           what was asked for, and on what it ran
-    runs/<name>/metrics.jsonl         one line an epoch
-    runs/<name>/model.safetensors     the weights of the best epoch, by validation loss
-    runs/<name>/checkpoint.safetensors   the whole state after the last epoch
-"""
+"""`nnx train`: a classifier trained on real data, its run kept in a folder (see nnx/cli/runs.py)."""
 
 import argparse
-import json
+import os
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+import numpy as np
 
 import nnx
-from nnx.cli.options import fraction, non_negative, positive, positive_int
+from nnx.cli.options import folder_name, fraction, non_negative, positive, positive_int, seed
+from nnx.cli.runs import RunFolder
+from nnx.cli.task import ACTIVATIONS, Splits, accuracy, build, load, make_loader, make_optimizer
+
+FIXED: dict[str, Any] = {
+    "data": "digits",
+    "target": None,
+    "hidden": [128],
+    "activation": "relu",
+    "dropout": 0.2,
+    "batch_size": 64,
+    "optimizer": "adam",
+    "lr": None,
+    "weight_decay": 0.0,
+    "seed": 0,
+}
+"""The options that make a run what it is, and their defaults: a resumed run keeps them."""
+
+FREE: dict[str, Any] = {"epochs": 40, "backend": None, "device": None}
+"""Those that a resumed run may change."""
+
+EPILOG = """examples:
+  nnx train
+  nnx train --data fashion-mnist --hidden 256 --epochs 10
+  NNX_BACKEND=torch nnx train --dropout 0
+  nnx train --data points.csv --target label
+  nnx train --resume runs/first --epochs 80"""
+
+SMALL = 2**22
+"""Multiplications of a forward pass: a batch of fewer is not worth a second thread."""
 
 
 def register(commands: Any) -> None:
@@ -23,175 +49,167 @@ def register(commands: Any) -> None:
         "train",
         help="train a classifier on real data",
         description="Train a classifier; without options, of the handwritten digits that ship with nnx.",
-        epilog="examples:\n  nnx train\n  nnx train --data fashion-mnist --hidden 256 --epochs 10\n"
-        "  NNX_BACKEND=torch nnx train --dropout 0\n  nnx train --data points.csv --target label",
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = command.add_argument
-    add("--data", default="digits", help="digits, fashion-mnist, or a .csv or .npz file (x, y) (%(default)s)")
-    add("--target", help="the label column of a .csv file, by name or number (the last one)")
-    add("--hidden", type=positive_int, nargs="*", default=[128], metavar="N", help="hidden layers' widths (128)")
-    add("--activation", choices=sorted(ACTIVATIONS), default="relu", help="of the hidden layers (%(default)s)")
-    add("--dropout", type=fraction, default=0.2, help="probability, after each hidden layer (%(default)s)")
-    add("--epochs", type=positive_int, default=40, help="how often every sample is seen (%(default)s)")
-    add("--batch-size", type=positive_int, default=32, help="samples a step (%(default)s)")
-    add("--optimizer", choices=("adam", "sgd"), default="adam", help="(%(default)s)")
-    add("--lr", type=positive, help="learning rate (adam 0.001, sgd 0.1)")
-    add("--weight-decay", type=non_negative, default=0.0, help="L2 regularisation (%(default)s)")
-    add("--seed", type=int, default=0, help="of the split, the weights, the order and dropout (%(default)s)")
-    add("--backend", help="in place of NNX_BACKEND")
-    add("--device", help="in place of NNX_DEVICE")
-    add("--out", type=Path, default=Path("runs"), help="the folder of all runs (%(default)s)")
-    add("--name", help="of this run's folder (the data and the time)")
-    add("--quiet", action="store_true", help="print the last line only")
+    add_options(command)
     command.set_defaults(run=run)
 
 
-ACTIVATIONS = {"relu": nnx.ReLU, "sigmoid": nnx.Sigmoid, "tanh": nnx.Tanh, "gelu": nnx.GELU}
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """All options; those that are not given are not in the result."""
+
+    def add(name: str, help: str, **how: Any) -> None:
+        parser.add_argument(name, help=help, default=argparse.SUPPRESS, **how)
+
+    add("--data", "digits, fashion-mnist, or a .csv or .npz file (x, y) (digits)")
+    add("--target", "the label column of a .csv file, by name or number (the last one)")
+    add("--hidden", "hidden layers' widths (128)", type=positive_int, nargs="*", metavar="N")
+    add("--activation", "of the hidden layers (relu)", choices=sorted(ACTIVATIONS))
+    add("--dropout", "probability, after each hidden layer (0.2)", type=fraction, metavar="P")
+    add("--epochs", "how often every sample is seen (40)", type=positive_int, metavar="N")
+    add("--batch-size", "samples a step (64)", type=positive_int, metavar="N")
+    add("--optimizer", "(adam)", choices=("adam", "sgd"))
+    add("--lr", "learning rate (adam 0.003, sgd 0.1)", type=positive)
+    add("--weight-decay", "L2 regularisation (0)", type=non_negative, metavar="L")
+    add("--seed", "of the split, the weights, the order and dropout (0)", type=seed, metavar="N")
+    add("--backend", "in place of NNX_BACKEND")
+    add("--device", "in place of NNX_DEVICE")
+    add("--out", "the folder of all runs (runs)", type=Path, metavar="FOLDER")
+    add("--name", "of this run's folder (the data and the time)", type=folder_name)
+    add("--resume", "go on with the run in this folder, until --epochs are done", type=Path, metavar="FOLDER")
+    add("--quiet", "print the last line only", action="store_true")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(given: argparse.Namespace) -> int:
     """Train, evaluate on the test set once, and say how it went."""
+    args, folder = complete(given)
     backend = nnx.get_backend(args.backend, args.device)
     with nnx.use_backend(backend.name, backend.device):
-        return _run(args, backend)
+        return _run(args, backend, folder)
 
 
-def _run(args: argparse.Namespace, backend: nnx.Backend) -> int:
+def complete(given: argparse.Namespace) -> tuple[argparse.Namespace, RunFolder | None]:
+    """The options with what was not given: defaults, or those of the run to resume, and its folder."""
+    asked = {name: value for name, value in vars(given).items() if name not in ("run", "command")}
+    rest = {"out": Path("runs"), "name": None, "resume": None, "quiet": False}
+    if "resume" not in asked:
+        return argparse.Namespace(**{**FIXED, **FREE, **rest, **asked}), None
+    folder = RunFolder.existing(asked["resume"])
+    before = from_config(folder) | {"name": folder.path.name, "out": folder.path.parent}
+    for name in asked.keys() & {*FIXED, "name", "out"}:
+        if before[name] != asked[name]:
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(
+                f"{option} {asked[name]} with --resume {folder}, whose run had {before[name]}: a run goes on as it "
+                f"was; leave out {option}, or begin a new run"
+            )
+    if "NNX_BACKEND" in os.environ or "backend" in asked:  # both are nearer than the run before
+        before.update(backend=None, device=None)
+    return argparse.Namespace(**{**rest, **before, **asked}), folder
+
+
+class _ConfigParser(argparse.ArgumentParser):
+    """Reads a run's config as options, by the same rules."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{self.prog}: expected the options of a run, but {message}: begin a new run")
+
+
+def from_config(folder: RunFolder) -> dict[str, Any]:
+    """The options of a run, as its config.json has them."""
+    config = folder.read_config()
+    known = {**FIXED, **FREE}
+    if missing := known.keys() - config.keys():
+        raise ValueError(f"{folder.config}: expected the options of a run, missing {', '.join(sorted(missing))}")
+    parser = _ConfigParser(prog=str(folder.config), add_help=False)
+    add_options(parser)
+    argv: list[str] = []
+    for name in known:
+        option, value = f"--{name.replace('_', '-')}", config[name]
+        if isinstance(value, list):
+            argv += [option, *map(str, value)]
+        elif value is not None:
+            argv.append(f"{option}={value}")
+    return {**known, **vars(parser.parse_args(argv))}
+
+
+def _run(args: argparse.Namespace, backend: nnx.Backend, before: RunFolder | None) -> int:
+    """Everything is checked before the first file is written."""
     from nnx import train
 
     splits, classes = load(args)
     nnx.seed(args.seed)
     model = build(splits[0][0].shape[1], classes, args)
-    optimizer = make_optimizer(args)
-    trainer = train.Trainer(model, optimizer, nnx.losses.cross_entropy, {"accuracy": accuracy})
-    folder = new_folder(args)
-    write_config(folder / "config.json", args, backend, splits, classes, model)
-    best = train.ModelCheckpoint(folder / "model.safetensors")
-    callbacks = [best, train.MetricsLog(folder / "metrics.jsonl"), train.Checkpoint(folder / "checkpoint.safetensors")]
-    if not args.quiet:
-        print(f"{args.data}: {len(splits[0][1])} to train on, {len(splits[1][1])} to validate, {len(splits[2][1])} to test")
-        print(f"{model.num_parameters():,} parameters on {backend.name} {backend.version}, device {backend.device}")
-        callbacks.append(train.Progress(args.epochs))
-    loader = nnx.data.DataLoader(nnx.data.ArrayDataset(*splits[0]), args.batch_size, shuffle=True, seed=args.seed)
+    trainer = train.Trainer(model, make_optimizer(args), nnx.losses.cross_entropy, {"accuracy": accuracy})
+    folder = before or RunFolder.planned(args.out, args.name, args.data)
+    if before is not None:
+        trainer.resume(before.checkpoint)
+        if trainer.epoch >= args.epochs:
+            raise ValueError(f"--epochs {args.epochs}: the run in {before} has done {trainer.epoch}: ask for more")
+    small = args.batch_size * model.num_parameters() < SMALL
     start = time.perf_counter()
-    try:
-        trainer.fit(loader, validation=splits[1], epochs=args.epochs, callbacks=callbacks)
-    except KeyboardInterrupt:
-        return interrupted(folder, best.saved)
-    nnx.io.load(best.path, model)
-    test = trainer.evaluate(*splits[2])
-    seconds = time.perf_counter() - start
+    # what overflows is named once, as a loss that is not finite, in place of each NumPy function's warning
+    with backend.one_thread() if small else nullcontext(), np.errstate(over="ignore", invalid="ignore"):
+        best = train.ModelCheckpoint(folder.weights)
+        try:
+            folder.write_config(describe(args, backend, splits, classes, model))
+            folder.cut_metrics(trainer.epoch)
+            fit(trainer, splits, folder, best, args, backend)
+        except KeyboardInterrupt:
+            print(f"\nnnx train: interrupted; {kept(folder)}", file=sys.stderr)
+            return 130
+        except train.Diverged as error:
+            raise train.Diverged(f"{error}; {kept(folder)}") from error
+        nnx.io.load(folder.weights, model)
+        test = trainer.evaluate(*splits[2])
     print(
-        f"test accuracy {test['accuracy']:.4f} (loss {test['loss']:.4f}) in {seconds:.1f} s on {backend.name}, device "
-        f"{backend.device}; best epoch {best.saved['epoch'] if best.saved else '-'}; run folder {folder}"
+        f"test accuracy {test['accuracy']:.4f} (loss {test['loss']:.4f}) in {time.perf_counter() - start:.1f} s on "
+        f"{backend.name}, device {backend.device}; best epoch {best.saved['epoch'] if best.saved else '-'}; "
+        f"run folder {folder}"
     )
     return 0
 
 
-def interrupted(folder: Path, saved: dict[str, Any] | None) -> int:
-    """Ctrl-C: say what there is."""
-    kept = f"the weights of epoch {saved['epoch']} are in {folder / 'model.safetensors'}" if saved else "no epoch was done"
-    print(f"\nnnx train: interrupted; {kept}", file=sys.stderr)
-    return 130
+def fit(trainer: Any, splits: Splits, folder: RunFolder, best: Any, args: argparse.Namespace, backend: Any) -> None:
+    """The training itself."""
+    from nnx import train
+
+    callbacks = [best, train.MetricsLog(folder.metrics), train.Checkpoint(folder.checkpoint)]
+    if not args.quiet:
+        sizes = [len(y) for _, y in splits]
+        print("{}: {} to train on, {} to validate, {} to test".format(args.data, *sizes))
+        print(
+            f"{trainer.model.num_parameters():,} parameters on {backend.name} {backend.version}, "
+            f"device {backend.device}"
+        )
+        callbacks.append(train.Progress(args.epochs))
+    trainer.fit(make_loader(splits, args), validation=splits[1], epochs=args.epochs, callbacks=callbacks)
 
 
-def accuracy(output: Any, target: Any) -> Any:
-    """The share of rows whose largest output is the target."""
-    xp = nnx.namespace(output)
-    return xp.mean(xp.astype(xp.argmax(output, axis=1) == target, output.dtype))
+def kept(folder: RunFolder) -> str:
+    """What its files hold of a run that did not end; a folder without an epoch is removed."""
+    best, last = folder.epoch_of(folder.weights), folder.epoch_of(folder.checkpoint)
+    if best is None:
+        folder.discard()
+        return "no epoch was done, and nothing is kept"
+    weights = f"{folder} keeps the weights of epoch {best}, the best"
+    return weights if last is None else f"{weights}, and the state after epoch {last}: nnx train --resume {folder}"
 
 
-def load(args: argparse.Namespace) -> tuple[list[Any], int]:
-    """(x, y) to train on, to validate and to test, and the number of classes; checked for NaN and labels."""
-    from nnx import data
-
-    if args.data == "fashion-mnist":
-        (x, y), test = data.fashion_mnist()
-        train_part, val_part = _two_parts(x, y, args.seed)
-        return [train_part, val_part, test], 10
-    if args.data == "digits":
-        x, y = data.digits()
-    else:
-        x, y = _file(args)
-    data.check_finite(x, args.data)
-    classes = int(y.max()) + 1
-    data.check_labels(y, classes)
-    return list(data.train_val_test_split(x, y, seed=args.seed, stratify=True)), classes
-
-
-def _two_parts(x: Any, y: Any, seed: int) -> tuple[Any, Any]:
-    """A tenth of the training data held out for validation."""
-    from nnx.data import ArrayDataset, random_split
-
-    parts = random_split(ArrayDataset(x, y), [0.9, 0.1], seed=seed)
-    train_part, val_part = ((x[part.indices], y[part.indices]) for part in parts)
-    return train_part, val_part
-
-
-def _file(args: argparse.Namespace) -> tuple[Any, Any]:
-    from nnx import data
-
-    path = Path(args.data)
-    if path.suffix == ".csv":
-        target = args.target if args.target is not None else -1
-        table = data.read_csv(path, target=int(target) if str(target).lstrip("-").isdigit() else target)
-        if table.y is None or table.y.dtype.kind != "i":
-            raise ValueError(f"{path}: the column '{target}' holds no classes: nnx train fits classifiers")
-        return table.x, table.y
-    if path.suffix == ".npz":
-        arrays = data.read_npz(path)
-        if missing := {"x", "y"} - arrays.keys():
-            raise ValueError(f"{path}: expected arrays x and y, missing {sorted(missing)}, found {sorted(arrays)}")
-        return arrays["x"].reshape(len(arrays["x"]), -1), arrays["y"]
-    raise ValueError(f"--data {args.data}: expected digits, fashion-mnist, or a .csv or .npz file")
-
-
-def build(features: int, classes: int, args: argparse.Namespace) -> nnx.Module:
-    """Linear layers with an activation and dropout between them."""
-    layers: list[nnx.Module] = []
-    for width in args.hidden:
-        layers += [nnx.Linear(features, width), ACTIVATIONS[args.activation]()]
-        layers += [nnx.Dropout(args.dropout)] if args.dropout else []
-        features = width
-    return nnx.Sequential(*layers, nnx.Linear(features, classes))
-
-
-def make_optimizer(args: argparse.Namespace) -> Any:
-    """The optimizer of the options."""
-    if args.optimizer == "sgd":
-        return nnx.optim.SGD(args.lr or 0.1, momentum=0.9, weight_decay=args.weight_decay)
-    return nnx.optim.Adam(args.lr or 1e-3, weight_decay=args.weight_decay)
-
-
-def new_folder(args: argparse.Namespace) -> Path:
-    """The run's folder, made new. Raises ValueError if a named one is there already."""
-    stem = args.name or f"{Path(args.data).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
-    folder: Path = args.out / stem
-    if args.name and folder.exists():
-        raise ValueError(f"{folder} exists already: take another --name, or remove it")
-    k = 1
-    while folder.exists():
-        k += 1
-        folder = args.out / f"{stem}-{k}"
-    folder.mkdir(parents=True)
-    return folder
-
-
-def write_config(
-    path: Path, args: argparse.Namespace, backend: nnx.Backend, splits: list[Any], classes: int, model: nnx.Module
-) -> None:
-    """What was asked for, and on what it ran."""
-    asked = {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items() if k not in ("run", "command", "quiet")}
-    config = {
-        **asked,
+def describe(
+    args: argparse.Namespace, backend: nnx.Backend, splits: Splits, classes: int, model: nnx.Module
+) -> dict[str, Any]:
+    """What was asked for, and on what it runs."""
+    return {
+        **{name: vars(args)[name] for name in FIXED},
+        "epochs": args.epochs,
         "backend": backend.name,
         "device": str(backend.device),
         "backend_version": backend.version,
         "nnx_version": nnx.__version__,
-        "samples": [len(part[1]) for part in splits],
+        "samples": [len(y) for _, y in splits],
         "features": int(splits[0][0].shape[1]),
         "classes": classes,
         "parameters": model.num_parameters(),
     }
-    nnx.io.write_atomically(path, (json.dumps(config, indent=2) + "\n").encode())

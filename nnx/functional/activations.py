@@ -31,14 +31,14 @@ def sigmoid(x: Array) -> Any:
 
 def largest_exponent(xp: Namespace, dtype: DType) -> float:
     """The largest x for which eˣ is finite, rounded down."""
-    found = _EXPONENTS.get(dtype)
+    key = xp.__name__, dtype  # a namespace need not be hashable, and dtypes of two libraries not comparable
+    found = _EXPONENTS.get(key)
     if found is None:
-        found = _EXPONENTS[dtype] = float(math.floor(math.log(xp.finfo(dtype).max)))
+        found = _EXPONENTS[key] = float(math.floor(math.log(xp.finfo(dtype).max)))
     return found
 
 
-_EXPONENTS: dict[DType, float] = {}
-"""largest_exponent by dtype (a namespace need not be hashable)."""
+_EXPONENTS: dict[tuple[str, DType], float] = {}
 
 
 @op

@@ -34,7 +34,9 @@ def prelu(x: Array, weight: Array) -> Array:
     """
     channels = x.shape[1] if x.ndim > 1 else 1
     if weight.ndim != 1 or weight.shape[0] not in (1, channels):
-        raise ValueError(f"prelu's weight has shape {tuple(weight.shape)}, x {tuple(x.shape)}: expected (1,) or ({channels},)")
+        raise ValueError(
+            f"prelu's weight has shape {tuple(weight.shape)}, x {tuple(x.shape)}: expected (1,) or ({channels},)"
+        )
     if x.ndim > 2 and weight.shape[0] > 1:
         weight = namespace(weight).reshape(weight, (1, -1) + (1,) * (x.ndim - 2))
     return _prelu(x, weight)

@@ -13,6 +13,8 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     does not exist or cannot be written to; then, as after any exception, `path` is as it was, with nothing beside it.
     """
     place = Path(path).resolve()
+    if not place.parent.is_dir():
+        raise FileNotFoundError(f"{path}: its folder {place.parent} does not exist: make it first")
     part = place.with_name(f".{place.name[:100]}.{os.urandom(4).hex()}.part")
     try:
         with part.open("xb") as file:

@@ -1,7 +1,7 @@
 """Modules made of modules."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
 
 from nnx.layers.module import Module
 from nnx.layers.structure import is_module, names_in
@@ -20,9 +20,7 @@ class Sequential(Module):
     layers: list[Module]
 
     def __init__(self, *layers: Module) -> None:
-        if wrong := [type(layer).__name__ for layer in layers if not is_module(layer)]:
-            raise TypeError(f"Sequential takes Modules, got {', '.join(wrong)}: use nnx.ReLU(), not nnx.functional.relu")
-        self.layers = list(layers)
+        self.layers = _modules(layers)
 
     def __call__(self, x: Array) -> Array:
         """layerₙ(… layer₂(layer₁(x)))."""
@@ -38,10 +36,25 @@ class Sequential(Module):
             else:
                 yield from names_in(value, name)
 
-    def append(self, layer: Module) -> "Sequential":
+    def append(self, layer: Module) -> Self:
         """One more layer at the end."""
-        self.layers.append(layer)
+        return self.extend([layer])
+
+    def extend(self, layers: Iterable[Module]) -> Self:
+        """More layers at the end."""
+        self.layers.extend(_modules(layers))
         return self
+
+    def insert(self, k: int, layer: Module) -> Self:
+        """One more layer, as the k-th."""
+        self.layers.insert(k, *_modules([layer]))
+        return self
+
+    def __setitem__(self, k: int, layer: Module) -> None:
+        (self.layers[k],) = _modules([layer])
+
+    def __delitem__(self, k: int | slice) -> None:
+        del self.layers[k]
 
     def __getitem__(self, k: int | slice) -> Any:
         return Sequential(*self.layers[k]) if isinstance(k, slice) else self.layers[k]
@@ -51,3 +64,10 @@ class Sequential(Module):
 
     def __iter__(self) -> Iterator[Module]:
         return iter(self.layers)
+
+
+def _modules(layers: Iterable[Any]) -> list[Module]:
+    found = list(layers)
+    if wrong := [type(layer).__name__ for layer in found if not is_module(layer) or isinstance(layer, type)]:
+        raise TypeError(f"Sequential takes Modules, got {', '.join(wrong)}: use nnx.ReLU(), not nnx.functional.relu")
+    return found

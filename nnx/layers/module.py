@@ -1,29 +1,22 @@
 """A Module holds arrays; functions hold the math.
 
 A floating array attribute is a parameter, unless its name begins with an underscore or it was registered as a buffer.
-While a gradient is taken, the arrays of the model are replaced by Vars, and put back afterwards by identity. Walking the
-tree of modules at each step would cost more than a small network's arithmetic: the list of where the arrays are is kept
-until the structure changes.
+While a gradient is taken, the arrays of the model are replaced by Vars, and put back afterwards by identity. Walking
+the tree of modules at each step would cost more than a small network's arithmetic: the list of where the arrays are is
+kept until the structure changes.
 """
 
-import threading
-from collections.abc import Callable, Iterator
-from typing import Any, Literal, NamedTuple, Self, TypeVar
+from collections.abc import Iterator
+from typing import Any, Self
 
-from nnx.autodiff.tape import Tape, lift, resolve
+from nnx.autodiff.tape import Tape
+from nnx.autodiff.tree import assigned
 from nnx.autodiff.var import Var
-from nnx.backend import backend_of, get_backend, innermost, is_array
-from nnx.layers.structure import Slot, is_tree, names_in, tracked, version, walk
+from nnx.backend import backend_of, get_backend, innermost, is_array, is_scalar
+from nnx.layers.loading import IncompatibleKeys, copied, load, misfit
+from nnx.layers.structure import Kind, Layout, any_leaf, holds_module, is_tree, names_in, tracked, version
+from nnx.layers.swapping import Holder, Swapped
 from nnx.typing import Array, Device, DType
-
-M = TypeVar("M", bound="Module")
-
-
-class IncompatibleKeys(NamedTuple):
-    """What a state dict lacked and what it had too much."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
 
 
 class Module:
@@ -39,9 +32,22 @@ class Module:
     ['weight']
     """
 
+    # beside the attributes, where no walk, copy or pickle comes across them
+    __slots__ = ("__dict__", "__weakref__", "_holder", "_known")
+
+    _holder: Holder
+    _known: Layout | None
+
     training: bool = True
     _buffers: frozenset[str] = frozenset()
     _frozen: frozenset[str] = frozenset()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Subclasses need not call super().__init__()."""
+        self = super().__new__(cls)
+        object.__setattr__(self, "_holder", Holder())
+        object.__setattr__(self, "_known", None)
+        return self
 
     def __call__(self, x: Any) -> Any:
         """The forward pass, in plain Array API code."""
@@ -51,31 +57,52 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         attributes = self.__dict__
-        old = attributes.get(name)
+        old: Any = attributes.get(name)
         if type(value) is Var:
             self._assign_in_forward(name, value, old)
         elif is_tree(value) or is_tree(old):
-            attributes[name] = tracked(value)
-            version.bump()
+            self._assign_tree(name, value, old)
+        elif is_array(value):
+            if not is_array(old) and name not in self._buffers and is_scalar(value):
+                value = value.item()  # np.sqrt(d) is meant as a number, and as an array it would be trained
+            elif not is_array(old) or old.dtype != value.dtype:
+                version.bump()
+            attributes[name] = value
         else:
             attributes[name] = value
-            if is_array(value) != is_array(old) or (is_array(value) and old.dtype != value.dtype):
+            if is_array(old):
                 version.bump()
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
+        if name in self._buffers:
+            self.__dict__["_buffers"] = self._buffers - {name}
         version.bump()
 
     def _assign_in_forward(self, name: str, value: Var, old: Any) -> None:
         """An assignment while a gradient is taken: buffers and private names stay, unwrapped when it ends."""
-        if not is_array(old) and not name.startswith("_") and name not in self._buffers:
-            raise AttributeError(
-                f"{type(self).__name__}.{name} was assigned an array in the forward pass and would become a parameter: "
-                f"call it _{name}, or register_buffer('{name}', ...) in __init__"
-            )
-        self.__dict__[name] = value
         if not is_array(old):
-            _assigned.append((self, name))
+            if not name.startswith("_") and name not in self._buffers:
+                raise AttributeError(
+                    f"{type(self).__name__}.{name} was assigned an array in the forward pass and would become a "
+                    f"parameter: call it _{name}, or register_buffer('{name}', ...) in __init__"
+                )
+            version.bump()
+        if type(old) is not Var:  # nobody swapped it, so nobody else will put it back
+            assigned.pending.append((self.__dict__, name))
+        self.__dict__[name] = value
+
+    def _assign_tree(self, name: str, value: Any, old: Any) -> None:
+        if not name.startswith("_") and any_leaf(_trainable, value):
+            raise TypeError(
+                f"{type(self).__name__}.{name} holds arrays in a {type(value).__name__}, which are not trained: give "
+                f"each an attribute, or call it _{name} if they are no parameters"
+            )
+        self.__dict__[name] = tracked(value)
+        if any_leaf(lambda x: type(x) is Var, value):
+            assigned.pending.append((self.__dict__, name))
+        if holds_module(value) or holds_module(old) or is_array(value) or is_array(old):
+            version.bump()
 
     def register_buffer(self, name: str, value: Array | None) -> None:
         """An array that belongs to the state but is not trained (running statistics)."""
@@ -91,15 +118,16 @@ class Module:
             if is_tree(value):
                 yield from names_in(value, name)
 
-    def _slots(self) -> list[Slot]:
-        """Where every array of the tree is; from the cache while the structure has not changed."""
-        cached = self.__dict__.get("_cache")
-        if cached is None or cached.version != version.now:
-            cached = self.__dict__["_cache"] = _Cache(version.now, list(walk(self)))
-        return cached.slots  # type: ignore[no-any-return]
+    def _layout(self) -> Layout:
+        """Where every array of the tree is; found anew when the structure has changed."""
+        known = self._known
+        if known is None or known.version != version.now:
+            known = Layout(self)
+            object.__setattr__(self, "_known", known)
+        return known
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
-        """This module and all below it, by dotted path; each once."""
+        """The module itself and all below it, by dotted path; each once."""
         seen: set[int] = set()
         stack: list[tuple[str, Module]] = [(prefix, self)]
         while stack:
@@ -111,12 +139,12 @@ class Module:
                 stack.extend(reversed(children))
 
     def modules(self) -> Iterator["Module"]:
-        """This module and all below it."""
+        """The module itself and all below it."""
         return (module for _, module in self.named_modules())
 
     def children(self) -> Iterator["Module"]:
-        """The modules directly below."""
-        return (child for _, child in self._children())
+        """The modules directly below; each once."""
+        return iter({id(child): child for _, child in self._children()}.values())
 
     def named_parameters(self) -> Iterator[tuple[str, Array]]:
         """The parameters by dotted path, frozen ones too; a shared one once, under its first path."""
@@ -134,23 +162,24 @@ class Module:
         """The buffers."""
         return (x for _, x in self.named_buffers())
 
-    def _named(self, kind: Literal["parameter", "buffer"]) -> Iterator[tuple[str, Array]]:
-        seen: list[Array] = []
-        for slot in self._slots():
-            x = slot.owner[slot.name]
-            if slot.kind == kind and not any(x is other for other in seen):
-                seen.append(x)
-                yield slot.path, x
+    def _named(self, kind: Kind) -> Iterator[tuple[str, Array]]:
+        found: dict[int, tuple[str, Array]] = {}  # keeps the arrays alive, so that no id is used twice
+        for slot in self._layout().slots:
+            if slot.kind == kind:
+                x = slot.owner[slot.name]
+                found.setdefault(id(x), (slot.path, x))
+        return iter(found.values())
 
     def trainable(self) -> dict[str, Array]:
         """The parameters that are not frozen by path: what an optimizer moves; a shared one once."""
-        seen: set[int] = set()
+        layout = self._layout()
+        seen = layout.still() if layout.frozen else set()
         found = {}
-        for slot in self._slots():
-            x = slot.owner[slot.name]
-            if slot.trainable and id(x) not in seen:
+        for owner, name, path, _, _ in layout.trained:
+            x = owner[name]
+            if id(x) not in seen:
                 seen.add(id(x))
-                found[slot.path] = x
+                found[path] = x
         return found
 
     def num_parameters(self, trainable_only: bool = False) -> int:
@@ -161,21 +190,22 @@ class Module:
     # ---- changing it ---------------------------------------------------------------------------------------------
 
     def update(self, arrays: dict[str, Array]) -> Self:
-        """Put arrays at the paths of `named_parameters`; every path that shared the old array gets the new one."""
-        slots = self._slots()
-        places = {slot.path: slot for slot in slots}
+        """Put arrays at their paths; every place that shared the old array gets the new one.
+
+        Raises KeyError for an unknown path, ValueError for another shape, before anything is changed.
+        """
+        places = self._layout().by_path
         if unknown := [path for path in arrays if path not in places]:
             raise KeyError(f"no parameter {', '.join(unknown)} in {type(self).__name__}: there is {', '.join(places)}")
-        self._replace({path: places[path].owner[places[path].name] for path in arrays}, arrays)
+        old = {path: places[path].owner[places[path].name] for path in arrays}
+        if wrong := [misfit(path, arrays[path], x) for path, x in old.items() if misfit(path, arrays[path], x)]:
+            raise ValueError(f"update of {type(self).__name__}: {'; '.join(wrong)}")
+        self._replace(old, arrays)
         return self
 
     def _replace(self, old: dict[str, Array], new: dict[str, Array]) -> None:
-        """Put new[path] wherever the array old[path] is. `old` keeps those arrays alive, so that no id is used twice."""
-        replacement = {id(x): new[path] for path, x in old.items()}
-        for slot in self._slots():
-            found = replacement.get(id(slot.owner[slot.name]))
-            if found is not None:
-                slot.owner[slot.name] = found
+        """Put new[path] wherever the array old[path] is. `old` keeps them alive, so that no id is used twice."""
+        self._layout().replace({id(x): new[path] for path, x in old.items()})
 
     def train(self, mode: bool = True) -> Self:
         """Training mode: dropout drops, batch norm counts."""
@@ -188,7 +218,7 @@ class Module:
         return self.train(False)
 
     def freeze(self, recurse: bool = True) -> Self:
-        """Keep the parameters as they are: no gradient, no update."""
+        """Keep the parameters as they are: no gradient, no update. A shared one is frozen wherever it stands."""
         for module in self.modules() if recurse else [self]:
             module.__dict__["_frozen"] = frozenset(k for k, v in module.__dict__.items() if is_array(v))
         version.bump()
@@ -206,14 +236,13 @@ class Module:
     ) -> Self:
         """Move every array to a backend and device, floating ones to a dtype, too. Shared arrays stay shared."""
         target = get_backend(backend, device) if backend is not None or device is not None else None
-        moved: dict[int, tuple[Array, Array]] = {}
-        for slot in self._slots():
-            x = slot.owner[slot.name]
-            if id(x) not in moved:
-                home = target or backend_of(x).open(getattr(x, "device", None))
-                floating = backend_of(x).is_inexact(x.dtype)
-                moved[id(x)] = (x, home.asarray(x, dtype if floating else None))
-            slot.owner[slot.name] = moved[id(x)][1]
+        slots = self._layout().slots
+        old = {id(x): x for x in (slot.owner[slot.name] for slot in slots)}
+        new = {}
+        for key, x in old.items():
+            library = backend_of(x)
+            new[key] = (target or library.home(x)).asarray(x, dtype if library.is_inexact(x.dtype) else None)
+        self._layout().replace(new)
         version.bump()
         return self
 
@@ -221,139 +250,40 @@ class Module:
 
     def state_dict(self) -> dict[str, Array]:
         """Copies of all parameters and buffers by path; a shared one under each of its paths."""
-        return {
-            slot.path: _copy(slot.owner[slot.name]) for slot in self._slots() if slot.kind in ("parameter", "buffer")
-        }
+        slots = [slot for slot in self._layout().slots if slot.kind != "private"]
+        return {slot.path: copied(slot.owner[slot.name]) for slot in slots}
 
     def load_state_dict(self, state: dict[str, Array], strict: bool = True) -> IncompatibleKeys:
         """Copy the arrays of a state dict (of any backend) in, in this model's dtypes and on its devices.
 
-        Raises ValueError before anything is changed, naming every key that is missing or unexpected (if strict) and
-        every array of another shape.
+        A shared array takes the first of its paths that `state` has. Raises ValueError before anything is changed,
+        naming every key that is missing or unexpected (if strict) and every array of another shape.
         """
-        slots = {slot.path: slot for slot in self._slots() if slot.kind in ("parameter", "buffer")}
-        keys = IncompatibleKeys([k for k in slots if k not in state], [k for k in state if k not in slots])
-        wrong = [
-            f"{path} has shape {tuple(state[path].shape)}, the model's {tuple(slot.owner[slot.name].shape)}"
-            for path, slot in slots.items()
-            if path in state and tuple(state[path].shape) != tuple(slot.owner[slot.name].shape)
-        ]
-        problems = [f"wrong shape: {'; '.join(wrong)}"] if wrong else []
-        if strict:
-            problems += [f"missing: {', '.join(keys.missing_keys)}"] if keys.missing_keys else []
-            problems += [f"unexpected: {', '.join(keys.unexpected_keys)}"] if keys.unexpected_keys else []
-        if problems:
-            raise ValueError(f"the state dict does not fit {type(self).__name__}: {'; '.join(problems)}")
-        new: dict[int, Array] = {}
-        olds = {path: slot.owner[slot.name] for path, slot in slots.items()}
-        for path, slot in slots.items():
-            if path in state:
-                old = olds[path]
-                if id(old) not in new:
-                    home = backend_of(old).open(getattr(old, "device", None))
-                    new[id(old)] = _copy(home.asarray(innermost(state[path]), old.dtype))
-                slot.owner[slot.name] = new[id(old)]
-        return keys
+        return load(self, state, strict)
 
     # ---- the core's side -----------------------------------------------------------------------------------------
 
     def _any_array(self) -> Array | None:
-        slots = self._slots()
-        return slots[0].owner[slots[0].name] if slots else None
+        return next((slot.owner[slot.name] for slot in self._layout().slots), None)
 
-    def _swap(self, tape: Tape, watch: bool, seen: dict[int, Var]) -> "_Swap":
-        return _Swap(self, tape, watch, seen)
+    def _swap(self, tape: Tape, watch: bool, seen: dict[int, Var]) -> Swapped:
+        return Swapped(self, tape, watch, seen)
 
     def __repr__(self) -> str:
-        inside = "".join(f"\n  ({name}): " + repr(child).replace("\n", "\n  ") for name, child in self._children())
-        return f"{type(self).__name__}({self.extra_repr()}{inside}{chr(10) if inside else ''})"
+        inside = [f"({name}): {child!r}" for name, child in self._children()]
+        if not inside:
+            return f"{type(self).__name__}({self.extra_repr()})"
+        lines = [*filter(None, [self.extra_repr()]), *inside]
+        return f"{type(self).__name__}(\n  " + "\n".join(lines).replace("\n", "\n  ") + "\n)"
 
     def extra_repr(self) -> str:
         """What the representation says in brackets."""
         return ""
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_cache", "_differentiated")}
+        return self.__dict__.copy()
 
 
-class _Cache:
-    """Where the arrays are, as of a structure version. No tuple: a walk through the attributes would enter it."""
-
-    __slots__ = ("slots", "version")
-
-    def __init__(self, version: int, slots: list[Slot]) -> None:
-        self.version, self.slots = version, slots
-
-
-_assigned: list[tuple[Module, str]] = []
-"""Attributes that first became arrays in a forward pass that is under way."""
-
-
-def _copy(x: Array) -> Array:
-    library = backend_of(x)
-    return library.namespace().asarray(x, copy=True)
-
-
-class _Swap:
-    """The arrays of a Module, replaced by Vars of a tape until `restore`."""
-
-    def __init__(self, module: Module, tape: Tape, watch: bool, seen: dict[int, Var]) -> None:
-        self.module = module
-        self.watched: dict[str, Var] = {}
-        self.saved: list[tuple[Slot, Array, Var]] = []
-        _enter(module)
-        saved, watched, plain = self.saved, self.watched, not tape.nested
-        for slot in module._slots():  # once a step for each array: kept lean
-            owner, name, path, _, trainable = slot
-            x = owner[name]
-            var = seen.get(id(x))
-            if var is None:
-                inner = x if plain and type(x) is not Var else resolve(x) if plain else lift(x)
-                var = seen[id(x)] = tape.record(inner) if watch and trainable else lift(inner)
-            if trainable and watch and var.tape is tape:
-                watched.setdefault(path, var)
-            saved.append((slot, x, var))
-            owner[name] = var
-
-    def restore(self, lower: Callable[[Array], Array]) -> None:
-        """Parameters go back to what they were; buffers and private arrays keep what was assigned to them, lowered."""
-        for slot, x, var in self.saved:
-            now = slot.owner.get(slot.name)
-            if now is var or slot.kind == "parameter":
-                slot.owner[slot.name] = x
-            else:
-                slot.owner[slot.name] = lower(now)
-        if _assigned:
-            _lower_assigned(lower)
-        _leave(self.module)
-
-
-def _lower_assigned(lower: Callable[[Array], Array]) -> None:
-    pending = list(_assigned)
-    _assigned.clear()
-    for module, name in pending:
-        value = module.__dict__.get(name)
-        if type(value) is Var:
-            module.__dict__[name] = value = lower(value)
-            if type(value) is Var:
-                _assigned.append((module, name))
-    version.bump()
-
-
-def _enter(module: Module) -> None:
-    """Raises RuntimeError if another thread is taking a gradient of this model."""
-    me = threading.get_ident()
-    holder = module.__dict__.setdefault("_differentiated", [me, 0])
-    if holder[0] != me:
-        raise RuntimeError(
-            f"{type(module).__name__} is being differentiated in another thread, which has swapped its arrays: "
-            "give each thread a model of its own (copy.deepcopy) or take turns"
-        )
-    holder[1] += 1
-
-
-def _leave(module: Module) -> None:
-    holder = module.__dict__["_differentiated"]
-    holder[1] -= 1
-    if not holder[1]:
-        del module.__dict__["_differentiated"]
+def _trainable(x: Any) -> bool:
+    """Whether x, were it an attribute, would be a parameter."""
+    return is_array(x) and not is_scalar(innermost(x)) and backend_of(x).is_inexact(x.dtype)

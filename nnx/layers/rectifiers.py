@@ -34,12 +34,15 @@ class PReLU(Activation):
     weight: Array
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: str = "float32") -> None:
-        self.num_parameters = num_parameters
         self.weight = constant((num_parameters,), init, dtype)
 
     def __call__(self, x: Array) -> Array:
         """See nnx.functional.prelu."""
         return F.prelu(x, self.weight)
+
+    def extra_repr(self) -> str:
+        """See Module.extra_repr."""
+        return f"num_parameters={self.weight.shape[0]}"
 
 
 class RReLU(Activation):

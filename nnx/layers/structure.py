@@ -5,7 +5,7 @@ that come, go or change kind, and lists and dicts of modules, which are subclass
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, SupportsIndex
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsIndex
 
 from nnx.backend import backend_of, is_array
 from nnx.typing import Array
@@ -30,7 +30,7 @@ class Layout:
     """Where the arrays of a tree of modules are, found by one walk and kept until the structure changes.
 
     slots: every path, in a state dict's order   trained, others: each place once, by whether it is trained
-    modules: each once
+    modules: those that hold them, each once
     """
 
     __slots__ = ("by_path", "frozen", "modules", "others", "slots", "trained", "version")
@@ -38,7 +38,8 @@ class Layout:
     def __init__(self, root: "Module") -> None:
         self.version = version.now
         self.slots = list(walk(root))
-        self.modules = list({id(module): module for module in root.modules()}.values())
+        owners = {id(slot.owner) for slot in self.slots}
+        self.modules = [module for module in root.modules() if id(module.__dict__) in owners]
         self.by_path = {slot.path: slot for slot in self.slots}
         # a module that stands at two paths has its arrays there once
         places = {(id(slot.owner), slot.name): slot for slot in reversed(self.slots)}
@@ -132,10 +133,6 @@ class TrackedList(list[Any]):
         if holds_module(value):
             version.bump()
 
-    def __iadd__(self, values: Iterable[Any], /) -> Self:
-        self.extend(values)
-        return self
-
     def __setitem__(self, at: Any, value: Any, /) -> None:
         old = self[at]
         new = [tracked(v) for v in value] if isinstance(at, slice) else tracked(value)
@@ -161,10 +158,6 @@ class TrackedDict(dict[Any, Any]):
         for key, value in dict(*args, **kwargs).items():
             self[key] = value
 
-    def __ior__(self, other: Any, /) -> Self:
-        self.update(other)
-        return self
-
     def setdefault(self, key: Any, default: Any = None, /) -> Any:
         """See dict."""
         if key not in self:
@@ -186,9 +179,17 @@ def _shrinking(original: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-for _method in "__delitem__ __imul__ pop remove clear reverse sort".split():
+def _grown(self: Any, other: Any) -> Any:
+    """list += or dict |= what may hold modules."""
+    self.update(other) if isinstance(self, dict) else self.extend(other)
+    return self
+
+
+setattr(TrackedList, "__iadd__", _grown)  # noqa: B010  (said in the class body, it could not have list's signature)
+setattr(TrackedDict, "__ior__", _grown)  # noqa: B010
+for _method in ["__delitem__", "__imul__", "pop", "remove", "clear", "reverse", "sort"]:
     setattr(TrackedList, _method, _shrinking(getattr(list, _method)))
-for _method in "__delitem__ pop popitem clear".split():
+for _method in ["__delitem__", "pop", "popitem", "clear"]:
     setattr(TrackedDict, _method, _shrinking(getattr(dict, _method)))
 
 

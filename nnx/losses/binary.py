@@ -77,7 +77,7 @@ def binary_cross_entropy_with_logits(
     if pos_weight is None:
         losses = _binary_logits(input, target)
     else:
-        losses = (1.0 - target) * input - ((pos_weight - 1.0) * target + 1.0) * logsigmoid(input)
+        losses = input * (1.0 - target) - logsigmoid(input) * (target * (pos_weight - 1.0) + 1.0)
     return reduced(losses if weight is None else losses * weight, reduction)
 
 

@@ -7,7 +7,7 @@ from nnx.autodiff import op
 from nnx.backend import backend_of, innermost, is_array, namespace
 from nnx.functional import log_softmax
 from nnx.losses.common import Reduction, reduced, same_form
-from nnx.losses.labels import check_form, check_labels, minus_one_hot, one_hot_mask, pick
+from nnx.losses.labels import check_form, check_labels, is_labels, minus_one_hot, one_hot_mask, pick
 from nnx.typing import Array
 
 
@@ -34,6 +34,9 @@ def cross_entropy(
     >>> round(float(cross_entropy(np.zeros((2, 10)), np.asarray([3, 7]))), 4)
     2.3026
     """
+    if weight is None and ignore_index is None and not label_smoothing and input.ndim == 2 and is_labels(target):
+        check_form("cross_entropy", input, target)  # the case of every day, on the shortest way
+        return _plain_cross_entropy(input, target, reduction)
     if isinstance(weight, str):
         raise TypeError(f"cross_entropy's third argument is weight, as PyTorch has it: reduction='{weight}'")
     if is_array(target) and backend_of(target).is_inexact(target.dtype) and target.shape == input.shape:
@@ -41,8 +44,6 @@ def cross_entropy(
     if input.ndim == 1:
         return _of_one(cross_entropy, input, target, weight, ignore_index, reduction, label_smoothing)
     check_form("cross_entropy", input, target)
-    if weight is None and ignore_index is None and not label_smoothing and input.ndim == 2:
-        return _plain_cross_entropy(input, target, reduction)
     logp = log_softmax(input, 1)
     losses, sizes = _picked("cross_entropy", logp, target, weight, ignore_index)
     if label_smoothing:
@@ -148,7 +149,7 @@ def _soft_cross_entropy(
     axis = 1 if input.ndim > 1 else 0
     if label_smoothing:
         target = target * (1.0 - label_smoothing) + label_smoothing / input.shape[axis]
-    losses = _total(target * log_softmax(input, axis), weight)
+    losses = _total(log_softmax(input, axis) * target, weight)
     return reduced(losses, reduction)
 
 

@@ -24,11 +24,9 @@ def kl_div(
     """
     same_form("kl_div", input, target)
     xp = namespace(input, target)
-    if log_target:
-        losses = xp.exp(target) * (target - input)
-    else:
-        # 0 log 0 is 0
-        losses = target * (xp.log(xp.where(target == 0, xp.ones_like(target), target)) - input)
+    # 0 log 0 is 0
+    log = target if log_target else xp.log(xp.where(target == 0, xp.ones_like(target), target))
+    losses = -(input - log) * (xp.exp(target) if log_target else target)
     if reduction != "batchmean":
         return reduced(losses, reduction)
     if not input.ndim:

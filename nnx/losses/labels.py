@@ -1,28 +1,36 @@
 """Labels: integers that say which class is right. What picks by them, and what checks them."""
 
 import math
-from functools import cache
 
 from nnx.backend import Backend, backend_of, innermost, is_array, kernel, namespace
 from nnx.typing import Array, DType
 
 
-@cache
-def is_integral(library: type[Backend], dtype: DType) -> bool:
-    """Whether numbers of this dtype are integers."""
-    return bool(library.namespace().isdtype(dtype, "integral"))
+def is_labels(target: Array) -> bool:
+    """Whether target is an array of integers."""
+    y = innermost(target)
+    if not is_array(y):
+        return False
+    key = backend_of(y), y.dtype
+    found = _INTEGRAL.get(key)
+    if found is None:
+        found = _INTEGRAL[key] = bool(key[0].namespace().isdtype(y.dtype, "integral"))
+    return found
+
+
+_INTEGRAL: dict[tuple[type[Backend], DType], bool] = {}
 
 
 def check_form(name: str, input: Array, target: Array) -> None:
     """Raises unless target holds one integer for each sample of input, whose axis 1 is the classes."""
     if not is_array(target):
         raise TypeError(f"{name}'s target must be an array of integers, got {type(target).__name__}: nnx.asarray(y)")
-    if not is_integral(backend_of(target), target.dtype):
+    if not is_labels(target):
         raise TypeError(f"{name}'s target has dtype {target.dtype}: labels are integers, e.g. nnx.asarray(y, 'int64')")
     if input.ndim < 2 or tuple(target.shape) != (input.shape[0], *input.shape[2:]):
         raise ValueError(
-            f"{name} expects scores (n, c, ...) and labels (n, ...), got {tuple(input.shape)} and {tuple(target.shape)}: "
-            "one label a row, e.g. y.reshape(-1)"
+            f"{name} expects scores (n, c, ...) and labels (n, ...), got {tuple(input.shape)} and "
+            f"{tuple(target.shape)}: one label a row, e.g. y.reshape(-1)"
         )
 
 
@@ -38,8 +46,8 @@ def check_labels(target: Array, classes: int, ignore_index: int | None = None) -
     if low < 0 or high >= classes:
         bad = low if low < 0 else high
         raise ValueError(
-            f"label {bad} is out of range for {classes} classes: labels are integers in [0, {classes}); to leave samples "
-            f"out of the loss: ignore_index={bad}"
+            f"label {bad} is out of range for {classes} classes: labels are integers in [0, {classes}); to leave "
+            f"samples out of the loss: ignore_index={bad}"
         )
 
 
@@ -66,5 +74,5 @@ def one_hot_mask(target: Array, classes: int) -> Array:
     xp = namespace(y)
     if classes > xp.iinfo(y.dtype).max:  # labels of 8 bits and a thousand classes
         y = xp.astype(y, xp.int32)
-    columns = xp.arange(classes, dtype=y.dtype, device=y.device)
+    columns = xp.arange(classes, dtype=y.dtype, device=getattr(y, "device", None))  # a tracer of JAX has none
     return xp.expand_dims(y, axis=1) == xp.reshape(columns, (-1,) + (1,) * (y.ndim - 1))

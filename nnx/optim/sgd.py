@@ -13,7 +13,7 @@ class SGD(Optimizer):
     nesterov: look ahead, g + μ v in the place of v (Sutskever et al. 2013)
     """
 
-    slots = ("velocity",)
+    calls = 3
 
     def __init__(
         self,
@@ -24,26 +24,28 @@ class SGD(Optimizer):
         nesterov: bool = False,
     ) -> None:
         super().__init__(lr)
-        if momentum < 0.0 or weight_decay < 0.0:
-            raise ValueError(f"SGD: momentum and weight_decay must be >= 0, got {momentum} and {weight_decay}")
+        self._check(momentum=momentum, weight_decay=weight_decay)
         if nesterov and (momentum <= 0.0 or dampening != 0.0):
             raise ValueError(f"SGD: nesterov needs momentum > 0 and no dampening, got {momentum} and {dampening}")
         self.momentum, self.dampening = momentum, dampening
         self.weight_decay, self.nesterov = weight_decay, nesterov
 
-    def _zeros(self, p: Array) -> tuple[Array, ...]:
-        return super()._zeros(p) if self.momentum else ()
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """See Optimizer.slots."""
+        return ("velocity",) if self.momentum else ()
 
-    def _step(self) -> Any:
-        lr, mu, decay = self.lr, self.momentum, self.weight_decay
-        fresh = 1.0 if self.steps == 1 else 1.0 - self.dampening
+    def _step(self, age: int) -> Any:
+        lr, mu, decay, ahead = self.lr, self.momentum, self.weight_decay, self.nesterov
+        damped = self.dampening != 0.0
+        share = 1.0 - self.dampening * (age > 1)
 
         def plain(p: Array, g: Array) -> tuple[Array, ...]:
             return (p - (coupled(g, p, decay) if decay else g) * lr,)
 
         def with_velocity(p: Array, g: Array, v: Array) -> tuple[Array, ...]:
             g = coupled(g, p, decay)
-            v = v * mu + (g if fresh == 1.0 else g * fresh)
-            return p - ((g + v * mu) if self.nesterov else v) * lr, v
+            v = v * mu + (g * share if damped else g)
+            return p - (g + v * mu if ahead else v) * lr, v
 
         return with_velocity if mu else plain

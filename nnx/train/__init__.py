@@ -1,7 +1,10 @@
 """Training: a loop, what it measured, and callbacks for everything beside it."""
 
-from nnx.train.callbacks import Callback, Checkpoint, EarlyStopping, GradientStats, MetricsLog, ModelCheckpoint
+from nnx.train.callbacks import Callback, Checkpoint, MetricsLog
+from nnx.train.gradients import GradientStats
 from nnx.train.history import History
+from nnx.train.memory import OutOfMemory
+from nnx.train.monitors import EarlyStopping, ModelCheckpoint
 from nnx.train.progress import Progress
 from nnx.train.trainer import Diverged, Trainer
 
@@ -14,6 +17,7 @@ __all__ = [
     "History",
     "MetricsLog",
     "ModelCheckpoint",
+    "OutOfMemory",
     "Progress",
     "Trainer",
 ]

@@ -34,5 +34,7 @@ class History:
     def best(self, name: str, mode: str = "min") -> dict[str, Any]:
         """The record in which `name` is smallest (or largest, with mode="max"); the first of equal ones."""
         self[name]
-        choose = {"min": min, "max": max}[mode]
+        if mode not in ("min", "max"):
+            raise ValueError(f"mode must be 'min' or 'max', got '{mode}'")
+        choose = min if mode == "min" else max
         return choose((record for record in self.records if name in record), key=lambda record: record[name])

@@ -42,7 +42,12 @@ class Progress(Callback):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+        )
         self._bar = Progress(*columns, console=Console(file=self.file))
         self._bar.start()
         self._steps = len(trainer.loader) if hasattr(trainer.loader, "__len__") else None

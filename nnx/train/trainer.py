@@ -7,21 +7,27 @@
 Losses and metrics are summed where they were computed and read once an epoch: a device is not waited for in between.
 """
 
+import inspect
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
-from nnx import random
 from nnx.autodiff import value_and_grad
-from nnx.backend import asarray, backend_of, get_backend, innermost, namespace
+from nnx.backend import asarray, backend_of, innermost, namespace
 from nnx.layers.module import Module
 from nnx.optim import Optimizer
+from nnx.train import state
+from nnx.train.batches import forward, loader_of, parts
 from nnx.train.callbacks import Callback
 from nnx.train.history import History
+from nnx.train.means import Means
+from nnx.train.memory import explained
 from nnx.typing import Array
 
-Metric = Callable[[Array, Array], Array]
+Metric = Callable[[Any, Array], Array]
+Transform = Callable[[dict[str, Array]], dict[str, Array]]
 
 
 class Diverged(FloatingPointError):  # noqa: N818 - named for what happened
@@ -45,16 +51,9 @@ class Trainer:
         *,
         schedule: Any = None,
         schedule_every: str = "epoch",
-        transform_grads: Callable[[dict[str, Array]], dict[str, Array]] | None = None,
+        transform_grads: Transform | None = None,
     ) -> None:
-        if not isinstance(model, Module):
-            raise TypeError(f"Trainer's model must be a Module, got {type(model).__name__}")
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"Trainer's optimizer must be one of nnx.optim, got {type(optimizer).__name__}")
-        if not callable(loss):
-            raise TypeError(f"Trainer's loss must be a function (output, target), got {type(loss).__name__}")
-        if schedule_every not in ("epoch", "step"):
-            raise ValueError(f"schedule_every must be 'epoch' or 'step', got '{schedule_every}'")
+        _check(model, optimizer, loss, metrics or {}, schedule, schedule_every)
         self.model, self.optimizer, self.loss, self.metrics = model, optimizer, loss, dict(metrics or {})
         self.schedule, self.schedule_every, self.transform_grads = schedule, schedule_every, transform_grads
         self.history = History()
@@ -64,13 +63,16 @@ class Trainer:
         """Updates that were made."""
         self.stopping = False
         self.loader: Any = None
+        self.validation: Iterable[Any] | None = None
         self.callbacks: list[Callback] = []
-        self._sums: dict[str, Any] = {}
-        self._samples = 0
+        self.means = Means()
+        """Of the epoch under way."""
+        self._batch_size: int | None = None
+        self._pending: state.State | None = None
         self._value_and_grad = value_and_grad(self._loss_and_output, has_aux=True)
 
-    def _loss_and_output(self, model: Module, x: Any, y: Array) -> tuple[Array, Array]:
-        output = model(x)
+    def _loss_and_output(self, model: Module, inputs: Any, y: Array) -> tuple[Array, Any]:
+        output = forward(model, inputs)
         return self.loss(output, y), output
 
     # ---- training ------------------------------------------------------------------------------------------------
@@ -85,7 +87,7 @@ class Trainer:
         batch_size: int = 32,
         callbacks: Sequence[Callback] = (),
     ) -> History:
-        """Train until `epochs` epochs are done, those of before a resume included. Returns the history.
+        """Train for `epochs` epochs; after a `resume`, until `epochs` are done in all. Returns the history.
 
         x, y: arrays, shuffled into batches anew each epoch; or x alone: a loader, an iterable of (x, y) batches
         validation: (x, y) or a loader, evaluated after every epoch as val_loss, ...
@@ -93,48 +95,60 @@ class Trainer:
         """
         if epochs < 1:
             raise ValueError(f"epochs must be at least 1, got {epochs}")
-        # the loader of arrays is kept: it knows which epoch it is in
-        self.loader = _loader(x, y, batch_size, shuffle=True)
-        held_out = None if validation is None else _loader(*_pair(validation), batch_size=max(batch_size, 256))
-        self.callbacks = list(callbacks)
+        self.loader = loader_of(x, y, batch_size, shuffle=True)
+        self.validation = None if validation is None else loader_of(validation, None, max(batch_size, 256))
+        self.callbacks = sorted(callbacks, key=lambda callback: callback.last)
         self.stopping = False
         self.optimizer.init(self.model)
-        if (pending := getattr(self, "_pending_loader", None)) is not None:
-            self.loader.load_state_dict(pending)
-            self._pending_loader = None
-        self._tell("on_train_begin")
-        try:
-            while self.epoch < epochs and not self.stopping:
-                self._run_epoch(held_out)
-        finally:
-            self._tell("on_train_end")
+        with ExitStack() as ends:
+            for callback in reversed(self.callbacks):
+                ends.callback(callback.on_train_end, self)
+            self._tell("on_train_begin")
+            end = epochs if self._take_up() else self.epoch + epochs
+            while self.epoch < end and not self.stopping:
+                self._run_epoch()
         return self.history
 
-    def _run_epoch(self, validation: Any) -> None:
+    def _take_up(self) -> bool:
+        """Whether this training goes on from a checkpoint; then the loader and callbacks do, too."""
+        pending, self._pending = self._pending, None
+        if pending is None:
+            self.means = Means()  # what an interrupted epoch has left
+            return False
+        state.take_up(self, pending)
+        return True
+
+    def _run_epoch(self) -> None:
         start = time.perf_counter()
         self._tell("on_epoch_begin")
+        self._batch_size = getattr(self.loader, "batch_size", None)
         self.model.train()
-        for x, y in self.loader:
-            self._train_batch(x, y)
-            if self.stopping:
-                break
-        record: dict[str, Any] = {"epoch": self.epoch + 1, "step": self.step, "lr": self.optimizer.lr, **self._means()}
+        with explained(lambda: self._batch_size):
+            for batch in self.loader:
+                self._train_batch(*parts(batch))
+                if self.stopping:
+                    break
+        record: dict[str, Any] = {
+            "epoch": self.epoch + 1,
+            "step": self.step,
+            "lr": self.optimizer.lr,
+            **self.means.read(),
+        }
         record["seconds"] = time.perf_counter() - start
-        if not math.isfinite(record["loss"]):
-            raise Diverged(
-                f"the loss of epoch {record['epoch']} is {record['loss']}: lower lr (now {self.optimizer.lr:g}), clip the "
-                "gradients, or look for NaN in the inputs (nnx.data.check_finite) and labels out of range"
-            )
-        if validation is not None:
-            record |= {f"val_{name}": value for name, value in self.evaluate(validation).items()}
+        self.means = Means()
+        self._check_finite(record, "loss")
+        if self.validation is not None:
+            record |= {f"val_{name}": value for name, value in self.evaluate(self.validation).items()}
+            self._check_finite(record, "val_loss")
         self.history.append(record)
         self.epoch += 1
         if self.schedule is not None and self.schedule_every == "epoch":
             _advance(self.schedule, record)
         self._tell("on_epoch_end", record)
 
-    def _train_batch(self, x: Any, y: Array) -> None:
-        (loss, output), grads = self._value_and_grad(self.model, x, y)
+    def _train_batch(self, inputs: Any, y: Array) -> None:
+        self._batch_size = y.shape[0]
+        (loss, output), grads = self._value_and_grad(self.model, inputs, y)
         self._tell("on_gradients", grads)
         if self.transform_grads is not None:
             grads = self.transform_grads(grads)
@@ -142,23 +156,15 @@ class Trainer:
         self.step += 1
         if self.schedule is not None and self.schedule_every == "step":
             self.schedule.step()
-        self._count({"loss": loss} | {name: metric(output, y) for name, metric in self.metrics.items()}, y.shape[0])
+        self.means.add({"loss": loss} | {name: metric(output, y) for name, metric in self.metrics.items()}, y.shape[0])
         self._tell("on_batch_end", loss)
 
-    def _count(self, values: dict[str, Array], n: int) -> None:
-        """Add a batch's means to the sums, on the device: nothing is read here."""
-        self._samples += n
-        for name, value in values.items():
-            weighted = value * float(n)
-            self._sums[name] = weighted if name not in self._sums else self._sums[name] + weighted
-
-    def _means(self) -> dict[str, float]:
-        """Read the sums, and begin new ones."""
-        if not self._samples:
-            raise ValueError("the loader gave no batch: the dataset is empty, or smaller than a batch with drop_last")
-        means = {name: float(total) / self._samples for name, total in self._sums.items()}
-        self._sums, self._samples = {}, 0
-        return means
+    def _check_finite(self, record: dict[str, Any], name: str) -> None:
+        if not math.isfinite(record[name]):
+            raise Diverged(
+                f"the {name} of epoch {record['epoch']} is {record[name]}: lower lr (now {self.optimizer.lr:g}), "
+                "clip the gradients, or look for NaN in the inputs (nnx.data.check_finite) and labels out of range"
+            )
 
     def stop(self) -> None:
         """End the training after the batch or epoch that is under way (for callbacks)."""
@@ -172,33 +178,38 @@ class Trainer:
 
     def evaluate(self, x: Any, y: Array | None = None, batch_size: int = 256) -> dict[str, float]:
         """The loss and metrics over the samples of arrays x, y or of a loader, in evaluation mode."""
-        loader = _loader(*_pair(x) if y is None else (x, y), batch_size=batch_size)
-        training, sums, samples = self.model.training, self._sums, self._samples
-        self._sums, self._samples = {}, 0
+        means, training = Means(), self.model.training
         self.model.eval()
         try:
-            for inputs, targets in loader:
-                output = self.model(inputs)
-                values = {"loss": self.loss(output, targets)}
-                values |= {name: metric(output, targets) for name, metric in self.metrics.items()}
-                self._count(values, targets.shape[0])
-            return self._means()
+            for batch in loader_of(x, y, batch_size):
+                inputs, target = parts(batch)
+                output = forward(self.model, inputs)
+                values = {"loss": self.loss(output, target)}
+                means.add(
+                    values | {name: metric(output, target) for name, metric in self.metrics.items()}, target.shape[0]
+                )
+            return means.read()
         finally:
             self.model.train(training)
-            self._sums, self._samples = sums, samples
 
     def predict(self, x: Array, batch_size: int = 256) -> Array:
         """The model's outputs for all samples of x, in evaluation mode, as one array of the active backend.
 
-        x: (n, ...)   returns (n, ...)
+        x: (n, ...), n ≥ 1   returns (n, ...)
         """
-        training = self.model.training
+        x = innermost(x)
+        library, training = backend_of(x), self.model.training
+        if not x.ndim or not x.shape[0]:
+            raise ValueError(
+                f"predict expects samples x of shape (n, ...), got {tuple(x.shape)}: there is none to predict for"
+            )
+        # as loaders have it: float32 of whatever floating array the host holds
+        dtype = "float32" if library.name == "numpy" and library.is_inexact(x.dtype) else None
+        starts = range(0, x.shape[0], batch_size)
         self.model.eval()
         try:
-            if not len(x):
-                raise ValueError("predict was given no sample: x is empty")
-            parts = [self.model(asarray(x[k : k + batch_size], _floating(x))) for k in range(0, len(x), batch_size)]
-            return namespace(parts[0]).concat(parts)
+            outputs = [self.model(asarray(x[k : min(k + batch_size, x.shape[0]), ...], dtype)) for k in starts]
+            return namespace(outputs[0]).concat(outputs)
         finally:
             self.model.train(training)
 
@@ -206,41 +217,19 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """All that a run needs to go on as if nothing had happened: arrays by name, and plain numbers under "meta"."""
-        optimizer = self.optimizer.state_dict()
-        arrays = {f"model/{name}": x for name, x in self.model.state_dict().items()}
-        arrays |= {f"optimizer/{name}": x for name, x in optimizer.pop("slots").items()}
-        arrays |= {f"sums/{name}": innermost(x) for name, x in self._sums.items()}
-        meta = {
-            "epoch": self.epoch,
-            "step": self.step,
-            "samples": self._samples,
-            "history": self.history.records,
-            "optimizer": optimizer,
-            "random": random.get_state(),
-            "loader": self.loader.state_dict() if hasattr(self.loader, "state_dict") else None,
-            "schedule": self.schedule.state_dict() if self.schedule is not None else None,
-        }
-        return {"arrays": arrays, "meta": meta}
+        return state.collect(self)
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where state_dict was taken, on this backend or another."""
-        arrays, meta = state["arrays"], state["meta"]
-        self.model.load_state_dict(_under("model/", arrays))
-        self.optimizer.load_state_dict({**meta["optimizer"], "slots": _under("optimizer/", arrays)})
-        self._sums = {name: asarray(x) for name, x in _under("sums/", arrays).items()}
-        self.epoch, self.step, self._samples = meta["epoch"], meta["step"], meta["samples"]
-        self.history = History(meta["history"])
-        self._pending_loader = meta["loader"]
-        if self.schedule is not None and meta["schedule"] is not None:
-            self.schedule.load_state_dict(meta["schedule"])
-        random.set_state(meta["random"])
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where state_dict was taken, on this backend or another; the next `fit` goes on with it."""
+        state.restore(self, state_dict)
+        self._pending = state_dict
 
     def save(self, path: Any) -> None:
         """Write state_dict to a safetensors file, atomically."""
         from nnx.io import save_safetensors
 
-        state = self.state_dict()
-        save_safetensors(path, state["arrays"], state["meta"])
+        found = self.state_dict()
+        save_safetensors(path, found["arrays"], found["meta"])
 
     def resume(self, path: Any) -> None:
         """Read what `save` wrote; the next `fit` goes on from there."""
@@ -248,48 +237,43 @@ class Trainer:
 
         arrays, meta = load_safetensors(path)
         if "optimizer" not in meta or "epoch" not in meta:
-            raise CheckpointError(f"{path}: expected a checkpoint of Trainer.save, got weights only: nnx.io.load reads these")
+            raise CheckpointError(
+                f"{path}: expected a checkpoint of Trainer.save, got weights only: nnx.io.load reads these"
+            )
         self.load_state_dict({"arrays": arrays, "meta": meta})
 
 
-def _under(prefix: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
-    return {name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)}
+def _check(model: Any, optimizer: Any, loss: Any, metrics: Any, schedule: Any, schedule_every: str) -> None:
+    """Raises TypeError or ValueError for what Trainer cannot train with."""
+    if not isinstance(model, Module):
+        raise TypeError(f"Trainer's model must be a Module, got {type(model).__name__}: e.g. nnx.Sequential(...)")
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"Trainer's optimizer must be one of nnx.optim, got {type(optimizer).__name__}: e.g. nnx.optim.Adam()"
+        )
+    if not callable(loss):
+        raise TypeError(
+            f"Trainer's loss must be a function (output, target), got {type(loss).__name__}: e.g. nnx.losses.mse_loss"
+        )
+    if not isinstance(metrics, Mapping):
+        raise TypeError(f"Trainer's metrics must be a dict of functions by name, got {type(metrics).__name__}")
+    if "loss" in metrics:
+        raise ValueError("Trainer's metrics hold 'loss', the name of the loss itself: choose another name")
+    if schedule_every not in ("epoch", "step"):
+        raise ValueError(f"schedule_every must be 'epoch' or 'step', got '{schedule_every}'")
+    if schedule is not None and schedule_every == "step" and _watches(schedule):
+        raise ValueError(
+            f"{type(schedule).__name__} watches an epoch's number: schedule_every must be 'epoch', got 'step'"
+        )
 
 
-def _pair(data: Any) -> tuple[Any, Any]:
-    return data if isinstance(data, tuple) and len(data) == 2 else (data, None)
-
-
-def _loader(x: Any, y: Any, batch_size: int, shuffle: bool = False) -> Iterable[tuple[Any, Any]]:
-    """x itself if it is an iterable of batches, else a loader over the arrays x and y."""
-    from nnx.data import ArrayDataset, DataLoader
-
-    if y is None:
-        if not hasattr(x, "__iter__") or hasattr(x, "shape"):
-            raise TypeError(f"expected arrays x and y, or a loader of (x, y) batches, got {type(x).__name__} without y")
-        return x  # type: ignore[no-any-return]
-    return DataLoader(ArrayDataset(x, y), batch_size=batch_size, shuffle=shuffle)
-
-
-def _floating(x: Array) -> str | None:
-    """float32 for floating host arrays, as loaders have it; None keeps the dtype."""
-    x = innermost(x)
-    return "float32" if backend_of(x).name == "numpy" and x.dtype.kind == "f" else None
+def _watches(schedule: Any) -> bool:
+    return "metrics" in inspect.signature(schedule.step).parameters
 
 
 def _advance(schedule: Any, record: dict[str, Any]) -> None:
     """A step of a schedule; one that watches a number gets the validation loss, or the training loss without one."""
-    import inspect
-
-    if "metrics" in inspect.signature(schedule.step).parameters:
+    if _watches(schedule):
         schedule.step(record.get("val_loss", record["loss"]))
     else:
         schedule.step()
-
-
-def describe(model: Module) -> str:
-    """One line on where and what is trained."""
-    backend = get_backend()
-    return f"{model.num_parameters():,} parameters on {backend.name} {backend.version} ({backend.device})"
-
-

@@ -38,7 +38,11 @@ INTEGER = {
     "lshift": operator.lshift,
     "rshift": operator.rshift,
 }
-A, B = [[1.5, 2.0], [3.0, 0.5]], [[2.0, 2.0], [0.5, 4.0]]
+A, B = np.asarray([[1.5, 2.0], [3.0, 0.5]]), np.asarray([[2.0, 2.0], [0.5, 4.0]])
+
+
+def vector(backend, *values):
+    return backend.asarray(np.asarray(values))
 
 
 # ---- Var as an array ------------------------------------------------------------------------------------------------
@@ -50,7 +54,7 @@ def test_operator_between_two_vars(backend, name):
     with Tape() as tape:
         y = f(tape.watch(a), tape.watch(b))
     assert type(y) is Var
-    assert_close(y.value, f(np.asarray(A), np.asarray(B)))
+    assert_close(y.value, f(A, B))
 
 
 @pytest.mark.parametrize("name", [name for name in BINARY if name != "matmul"])
@@ -60,8 +64,8 @@ def test_operator_with_a_number_on_either_side(backend, name):
         v = tape.watch(a)
         right, left = f(v, 2.0), f(2.0, v)
     assert type(right) is type(left) is Var
-    assert_close(right.value, f(np.asarray(A), 2.0))
-    assert_close(left.value, f(2.0, np.asarray(A)))
+    assert_close(right.value, f(A, 2.0))
+    assert_close(left.value, f(2.0, A))
 
 
 @pytest.mark.parametrize("name", BINARY)
@@ -70,7 +74,7 @@ def test_operator_with_a_plain_array_on_either_side(backend, name):
     with Tape() as tape:
         v = tape.watch(a)
         right = f(v, b)
-        assert_close(right.value, f(np.asarray(A), np.asarray(B)))
+        assert_close(right.value, f(A, B))
         assert type(right) is Var
         if backend.name == "array_api_strict":  # it raises before the watched array is asked
             with pytest.raises(TypeError):
@@ -78,7 +82,7 @@ def test_operator_with_a_plain_array_on_either_side(backend, name):
         else:
             left = f(b, v)
             assert type(left) is Var
-            assert_close(left.value, f(np.asarray(B), np.asarray(A)))
+            assert_close(left.value, f(B, A))
 
 
 @pytest.mark.parametrize("name", UNARY)
@@ -87,7 +91,7 @@ def test_operator_of_one_var(backend, name):
         y = UNARY[name](tape.watch(backend.asarray(A)) - 1.75)
     assert type(y) is Var
     assert y.tape is tape
-    assert_close(y.value, UNARY[name](np.asarray(A) - 1.75))
+    assert_close(y.value, UNARY[name](A - 1.75))
 
 
 @pytest.mark.parametrize("name", INTEGER)
@@ -146,7 +150,12 @@ def test_namespace_of_a_version():
 def test_numbers_are_read_out(backend):
     v = Var(backend.asarray(2.5))
     assert (float(v), int(v), complex(v), bool(v)) == (2.5, 2, 2.5 + 0j, True)
-    assert [10, 11, 12][Var(backend.asarray(1))] == 11
+    index = backend.asarray(1)
+    if hasattr(index, "__index__"):
+        assert [10, 11, 12][Var(index)] == 11
+    else:  # CuPy's arrays are no indices
+        with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+            operator.index(Var(index))
 
 
 def test_iteration_ends(backend):
@@ -206,14 +215,14 @@ def test_in_place_operators_rebind():
 
 
 def test_assignment_is_recorded(backend):
-    x = backend.asarray([1.0, 2.0, 3.0])
+    x = vector(backend, 1.0, 2.0, 3.0)
     with Tape() as tape:
         v = tape.watch(x)
         start = Var(v.value, v.tape, v.index)
         before = v * v  # keeps the old value: its gradient is 2x of the old x
         v[1] = v[0] * 10.0
         y = before + v
-        grads = tape.gradient(y, [start], backend.asarray([1.0, 100.0, 10000.0]))
+        grads = tape.gradient(y, [start], vector(backend, 1.0, 100.0, 10000.0))
     assert_same(y.value, [2.0, 14.0, 12.0])
     # 2x of the square, 1 of every kept entry, and 10 · 100 from the assigned one
     assert_same(grads[0], [2.0 + 1.0 + 1000.0, 400.0, 60000.0 + 10000.0])
@@ -223,15 +232,15 @@ def test_assignment_is_recorded(backend):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        (slice(0, 2), 7.0),
+        ((slice(0, 1), slice(None)), 7.0),
         ((slice(None), 1), 7.0),
         (Ellipsis, 7.0),
         ((0, 1), 7.0),
-        ((slice(None, None, -1), slice(0, 1)), [[5.0], [6.0]]),
+        ((slice(1, None), slice(0, 2)), np.asarray([[5.0, 6.0]])),
     ],
 )
 def test_assignment_of_constants_stops_the_old_gradient(backend, key, value):
-    expected, mask = np.asarray(A), np.ones((2, 2))
+    expected, mask = A, np.ones((2, 2))
     expected[key], mask[key] = value, 0.0
     with Tape() as tape:
         v = tape.watch(backend.asarray(A))
@@ -243,21 +252,30 @@ def test_assignment_of_constants_stops_the_old_gradient(backend, key, value):
 
 def test_assignment_through_a_mask_and_to_a_constant(backend):
     with Tape() as tape:
-        x = tape.watch(backend.asarray([1.0, -2.0, 3.0]))
-        y = Var(backend.asarray([0.0, 0.0, 0.0]))
+        x = tape.watch(vector(backend, 1.0, -2.0, 3.0))
+        y = Var(vector(backend, 0.0, 0.0, 0.0))
         y[1:] = x[:2] * x[:2]
         assert y.tape is tape
         y[y == 4.0] = 0.5
         assert_same(y.value, [0.0, 1.0, 0.5])
-        assert_same(tape.gradient(y, [x], backend.asarray([1.0, 1.0, 1.0]))[0], [2.0, 0.0, 0.0])
+        assert_same(tape.gradient(y, [x], vector(backend, 1.0, 1.0, 1.0))[0], [2.0, 0.0, 0.0])
 
 
 def test_assignment_broadcasts_and_sums_back(backend):
     with Tape() as tape:
-        x, s = tape.watch(backend.asarray(A)), tape.watch(backend.asarray([3.0]))
+        x, s = tape.watch(backend.asarray(A)), tape.watch(vector(backend, 3.0))
         x[:, 0] = s
-        dy = backend.asarray([[1.0, 2.0], [10.0, 20.0]])
+        dy = backend.asarray(np.asarray([[1.0, 2.0], [10.0, 20.0]]))
         assert_same(tape.gradient(x, [s], dy)[0], [11.0])
+
+
+def test_assignment_into_integers_is_refused():
+    with Tape() as tape:
+        x, n = tape.watch(np.asarray([1.5])), Var(np.asarray([1, 2]))
+        with pytest.raises(TypeError, match=r"assigned into one of dtype int64.*convert it"):
+            n[:1] = x
+        n[:1] = nnx.stop_gradient(x)
+    assert_same(n.value, [1, 2])
 
 
 # ---- recording ------------------------------------------------------------------------------------------------------
@@ -336,7 +354,7 @@ def test_closed_tape_makes_constants_and_holds_no_graph():
 def test_watch_refuses_what_has_no_gradient(backend):
     with Tape() as tape:
         with pytest.raises(TypeError, match=r"floating arrays, got dtype .*int.*: convert it first"):
-            tape.watch(backend.asarray([1, 2]))
+            tape.watch(vector(backend, 1, 2))
         with pytest.raises(TypeError, match=r"cannot watch list.*nnx\.asarray"):
             tape.watch([1.0, 2.0])
         with pytest.raises(TypeError, match="cannot watch float"):
@@ -499,7 +517,7 @@ MIXES = {
     "equal": lambda v, other: nnx.namespace(v).equal(v, other),
     "less": lambda v, other: v < other,
     "concat": lambda v, other: nnx.namespace(v).concat([v, other]),
-    "assignment": lambda v, other: v.__setitem__(0, other[0, :]),
+    "assignment": lambda v, other: v.__setitem__((0, slice(None)), other[0, :]),
 }
 
 
@@ -512,7 +530,7 @@ def test_mixed_backends_are_one_error_that_names_both(name, watched):
         MIXES[name](tape.watch(x), other)
     assert "'numpy' on cpu" in str(error.value)
     assert "'array_api_strict' on" in str(error.value)
-    assert f"nnx.asarray(x, backend='{'numpy' if watched == 'numpy' else 'array_api_strict'}')" in str(error.value)
+    assert f"nnx.asarray(x, backend='{watched}'" in str(error.value)
 
 
 def test_mixed_devices_are_the_same_error():

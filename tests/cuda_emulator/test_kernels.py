@@ -124,6 +124,13 @@ def test_atomics(cp: Any) -> None:
     assert (int(n[0]), float(s[0]), int(most[0])) == (300, 150.0, 99)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int32", "int64", "uint64"])
+def test_scattered_additions(cp: Any, dtype: str) -> None:
+    y = cp.zeros((3, 2), dtype)
+    cp.add.at(y, cp.asarray([0, 2, 0]), cp.asarray([[1, 2], [3, 4], [5, 6]], dtype))
+    np.testing.assert_array_equal(y.get(), np.asarray([[6, 8], [0, 0], [3, 4]], dtype))
+
+
 # threads, body, message
 UNDEFINED = {
     "deadlock": (8, "if (threadIdx.x < 3) __syncwarp(); else __syncthreads();", "deadlock"),

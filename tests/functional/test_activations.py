@@ -299,5 +299,5 @@ def test_rrelu_layer_draws_in_training_only(backend):
 
 def test_prelu_trains_its_slope(backend):
     layer, x = nnx.PReLU(), nnx.asarray(numbers(dtype="float32"))
-    loss, grads = nnx.value_and_grad(lambda layer, x: nnx.namespace(x).sum(layer(x)))(layer, x)
+    _, grads = nnx.value_and_grad(lambda layer, x: nnx.namespace(x).sum(layer(x)))(layer, x)
     assert_close(grads["weight"], np.minimum(numbers(dtype="float32"), 0.0).sum(keepdims=True).reshape(1), 1e-5)

@@ -4,7 +4,30 @@ A rule computes forward and returns, beside the result, its pullback. It takes i
 the same lines run on every library, under every tracer, and on Vars of an outer tape: rules differentiate themselves.
 """
 
-from nnx.autodiff.rules import elementwise, indexing, linalg, manipulation, reductions, sorting
+from nnx.autodiff.rules import (
+    binary,
+    decompositions,
+    elementwise,
+    fft,
+    indexing,
+    linalg,
+    manipulation,
+    norms,
+    reductions,
+    sorting,
+)
 from nnx.autodiff.rules.common import RULES
 
-__all__ = ["RULES", "elementwise", "indexing", "linalg", "manipulation", "reductions", "sorting"]
+__all__ = [
+    "RULES",
+    "binary",
+    "decompositions",
+    "elementwise",
+    "fft",
+    "indexing",
+    "linalg",
+    "manipulation",
+    "norms",
+    "reductions",
+    "sorting",
+]

@@ -2,19 +2,26 @@
 
 A forward pass that stretches an axis sends one number to many places; backward, what comes from all of them is summed.
 A forward pass that sums an axis sends many numbers to one place; backward, each receives the whole of it.
+
+Complex numbers follow PyTorch: the gradient of a real loss is ∂L/∂Re z + i ∂L/∂Im z, the direction in which it grows
+fastest. Through an analytic y = f(z) it is dy · conj(f′(z)); where a real argument met a complex one, its real part.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from nnx.autodiff.tape import op
+from nnx.autodiff.tape import lift, recorded
+from nnx.autodiff.tree import tree_map
+from nnx.autodiff.var import Var
 from nnx.backend import namespace
-from nnx.typing import Array, DType, Shape
+from nnx.typing import Array, DType, Namespace, Shape
 
 F = TypeVar("F", bound=Callable[..., Any])
+Axis = int | tuple[int, ...] | None
 
 RULES: dict[str, Callable[..., Any]] = {}
-"""The differentiable functions of the standard by name."""
+"""The differentiable functions of the standard by name; those of an extension as linalg.inv, fft.rfft."""
 
 Like = tuple[Shape, DType]
 """Shape and dtype of an argument: what its gradient must have. Kept in place of the array, which may be large."""
@@ -22,20 +29,33 @@ Like = tuple[Shape, DType]
 
 def standard(rule: F) -> F:
     """Register a rule as the standard's function of that name."""
-    function = op(rule)
+    function = recorded(rule, boxes=True)
     RULES[rule.__name__] = function
     return function
 
 
-def composed(function: F) -> F:
+def composed(function: F, name: str = "") -> F:
     """Register a function that is made of other rules as the standard's function of that name."""
-    RULES[function.__name__] = function
-    return function
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        y = function(*args, **kwargs)
+        return y if type(y) is Var else tree_map(lift, y)
+
+    RULES[name or function.__name__] = call
+    return call  # type: ignore[return-value]
+
+
+def named(name: str, rule: F, doc: str) -> F:
+    """A rule that a table made, under its own name."""
+    rule.__name__ = rule.__qualname__ = name
+    rule.__doc__ = doc
+    return rule
 
 
 def like(x: Array) -> Like | None:
     """What x's gradient must look like; None for a Python number, which has none."""
-    return None if isinstance(x, int | float | complex) and not hasattr(x, "shape") else (x.shape, x.dtype)
+    return (x.shape, x.dtype) if hasattr(x, "shape") else None
 
 
 def unbroadcast(d: Array, to: Like | None) -> Array | None:
@@ -43,14 +63,10 @@ def unbroadcast(d: Array, to: Like | None) -> Array | None:
     if to is None:
         return None
     shape, dtype = to
-    if d.shape == shape and d.dtype == dtype:
-        return d
-    xp = namespace(d)
     if d.shape != shape:
+        xp = namespace(d)
         extra = len(d.shape) - len(shape)
-        axes = tuple(range(extra)) + tuple(
-            k + extra for k, n in enumerate(shape) if n == 1 and d.shape[k + extra] != 1
-        )
+        axes = tuple(range(extra)) + tuple(k + extra for k, n in enumerate(shape) if n == 1 and d.shape[k + extra] != 1)
         if axes:
             d = xp.sum(d, axis=axes, keepdims=True)
         d = xp.reshape(d, shape)
@@ -59,13 +75,53 @@ def unbroadcast(d: Array, to: Like | None) -> Array | None:
 
 def cast(d: Array, dtype: DType) -> Array:
     """d in the argument's dtype: the real part of a complex gradient, where the argument is real."""
+    if d.dtype == dtype:
+        return d
     xp = namespace(d)
-    if xp.isdtype(d.dtype, "complex floating") and not xp.isdtype(dtype, "complex floating"):
+    if is_complex(d) and not is_complex_dtype(xp, dtype):
         d = xp.real(d)
     return d if d.dtype == dtype else xp.astype(d, dtype)
 
 
-def normalized(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
+_COMPLEX: dict[tuple[type, DType], bool] = {}
+
+
+def is_complex_dtype(xp: Namespace, dtype: DType) -> bool:
+    """Whether a dtype is a complex one: a look-up (NumPy's isdtype takes longer than a small array's product)."""
+    key = type(dtype), dtype  # array-api-strict's dtypes hash as NumPy's, and warn if they are compared with one
+    try:
+        return _COMPLEX[key]
+    except KeyError:
+        found = _COMPLEX[key] = bool(xp.isdtype(dtype, "complex floating"))
+        return found
+
+
+def is_complex(x: Array) -> bool:
+    """Whether an array holds complex numbers."""
+    dtype = x.dtype
+    found = _COMPLEX.get((type(dtype), dtype))
+    return is_complex_dtype(namespace(x), dtype) if found is None else found
+
+
+def conj(x: Array) -> Array:
+    """The complex conjugate; a real array or number as it is."""
+    if not hasattr(x, "shape"):
+        return x.conjugate() if isinstance(x, complex) else x
+    return namespace(x).conj(x) if is_complex(x) else x
+
+
+def adjoint(x: Array) -> Array:
+    """xᴴ: the last two axes exchanged, and conjugated."""
+    return conj(namespace(x).matrix_transpose(x))
+
+
+def where_zero(x: Array, then: float, otherwise: Array) -> Array:
+    """`then` where x is 0, the array elsewhere."""
+    xp = namespace(otherwise)
+    return xp.where(x == 0, xp.full_like(otherwise, then), otherwise)
+
+
+def normalized(axis: Axis, ndim: int) -> tuple[int, ...]:
     """The axes as a tuple of numbers in [0, ndim)."""
     if axis is None:
         return tuple(range(ndim))
@@ -73,7 +129,7 @@ def normalized(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]
     return tuple(k % ndim if ndim else k for k in axes)
 
 
-def restored(d: Array, axis: int | tuple[int, ...] | None, keepdims: bool, ndim: int) -> Array:
+def restored(d: Array, axis: Axis, keepdims: bool, ndim: int) -> Array:
     """A gradient (or result) of a reduction with its reduced axes put back as axes of length one."""
     if keepdims or not ndim:
         return d
@@ -83,14 +139,24 @@ def restored(d: Array, axis: int | tuple[int, ...] | None, keepdims: bool, ndim:
     return namespace(d).reshape(d, tuple(shape))
 
 
-def spread(d: Array, shape: Shape, axis: int | tuple[int, ...] | None, keepdims: bool) -> Array:
+def spread(d: Array, shape: Shape, axis: Axis, keepdims: bool) -> Array:
     """d of a reduction, stretched back over the shape that was reduced."""
     return namespace(d).broadcast_to(restored(d, axis, keepdims, len(shape)), shape)
 
 
-def count(shape: Shape, axis: int | tuple[int, ...] | None) -> int:
-    """How many elements one result of a reduction is made of."""
+def product(sizes: Any) -> int:
+    """How many elements an array of these sizes has."""
     n = 1
-    for k in normalized(axis, len(shape)):
-        n *= shape[k]
+    for k in sizes:
+        n *= k
     return n
+
+
+def count(shape: Shape, axis: Axis) -> int:
+    """How many elements one result of a reduction is made of."""
+    return product(shape[k] for k in normalized(axis, len(shape)))
+
+
+def along(axis: int, cut: Any) -> tuple[Any, ...]:
+    """The key that cuts one axis (≥ 0) and leaves those before it whole. What follows is whole, too: `...`."""
+    return (*(slice(None),) * axis, cut, ...)

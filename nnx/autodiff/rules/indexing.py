@@ -1,8 +1,8 @@
 """Indexing: reading a place and adding to a place are each other's pullback.
 
-`x[key]` sends some numbers on; backward, each gradient is added to the place that it came from, once for every time that
-the place was read. The places are computed by indexing an array of positions with the same key, so that one rule serves
-integers, slices, masks and integer arrays, on every library.
+`x[key]` sends some numbers on; backward, each gradient is added to the place that it came from, once for every time
+that the place was read. The places are computed by indexing an array of positions with the same key, so that one rule
+serves integers, slices, masks and integer arrays, on every library.
 """
 
 from typing import Any
@@ -22,9 +22,9 @@ def plain_key(key: Any) -> Any:
 
 
 def _may_repeat(key: Any) -> bool:
-    """Whether a key can name a place twice: integer arrays can, numbers, slices and masks cannot."""
+    """Whether a key can name a place twice: one with integer arrays, not one of numbers, slices and masks."""
     keys = key if type(key) is tuple else (key,)
-    return any(is_array(k) and getattr(k, "ndim", 0) > 0 and "bool" not in str(k.dtype) for k in keys)
+    return any(is_array(k) and "bool" not in str(k.dtype) for k in keys)
 
 
 @op
@@ -61,7 +61,7 @@ def _write(values: Array, key: Any, shape: Shape) -> Array:
 @op
 def set_item(x: Array, value: Array, key: Any) -> Any:
     """x with value at key, as a new array."""
-    xp = namespace(x)
+    xp = namespace(x, value)
     to = like(value)
     if type(x) is Var:
         y = set_item(x, value, key)
@@ -76,7 +76,13 @@ def set_item(x: Array, value: Array, key: Any) -> Any:
 
 def assign(self: Var, key: Any, value: Any) -> None:
     """`x[key] = value` on a Var: it takes a new value and a new place on the tape; the array it was is untouched."""
+    if type(value) is Var and value.watched and not backend_of(self).is_inexact(self.dtype):
+        raise TypeError(
+            f"a watched array was assigned into one of dtype {self.dtype}, which has no gradient: convert it"
+        )
     new = set_item(self, value, plain_key(key))
+    if self.tape is not None:
+        self.tape.moved.setdefault(id(self), (self, self.index))
     self.value, self.tape, self.index = new.value, new.tape, new.index
 
 
@@ -101,7 +107,7 @@ def _untake(dy: Array, indices: Array, n: int, axis: int) -> Any:
 
 @composed
 def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
-    """The slices of x at these indices along an axis. indices: (k,) integers in [-n, n); repeated ones add up backward."""
+    """The slices of x at indices (k,) in [-n, n) along an axis; repeated ones add up backward."""
     if axis is None:
         if x.ndim != 1:
             raise ValueError(f"take from an array of {x.ndim} dimensions needs an axis")

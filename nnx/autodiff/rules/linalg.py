@@ -3,15 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from nnx.autodiff.rules.common import composed, like, standard, unbroadcast
+from nnx.autodiff.rules.common import adjoint, composed, conj, like, product, standard, unbroadcast
+from nnx.autodiff.tape import op
 from nnx.backend import namespace
-from nnx.typing import Array, Namespace
-
-
-def _adjoint(xp: Namespace, x: Array) -> Array:
-    """xᵀ, conjugated if complex."""
-    t = xp.matrix_transpose(x)
-    return xp.conj(t) if xp.isdtype(t.dtype, "complex floating") else t
+from nnx.typing import Array, DType
 
 
 @standard
@@ -36,19 +31,15 @@ def matmul(x1: Array, x2: Array, /) -> Any:
 
     def dx1(dy: Array) -> Any:
         dy, _, b = matrices(dy)
-        d = xp.matmul(dy, _adjoint(xp, b))
-        return unbroadcast(_without(xp, d, -2) if rows else d, s1)
+        d = xp.matmul(dy, adjoint(b))
+        return unbroadcast(xp.squeeze(d, axis=-2) if rows else d, s1)
 
     def dx2(dy: Array) -> Any:
         dy, a, _ = matrices(dy)
-        d = xp.matmul(_adjoint(xp, a), dy)
-        return unbroadcast(_without(xp, d, -1) if columns else d, s2)
+        d = xp.matmul(adjoint(a), dy)
+        return unbroadcast(xp.squeeze(d, axis=-1) if columns else d, s2)
 
     return y, lambda dy: (lambda: dx1(dy), lambda: dx2(dy))
-
-
-def _without(xp: Namespace, x: Array, axis: int) -> Array:
-    return xp.squeeze(x, axis=axis)
 
 
 @composed
@@ -56,9 +47,7 @@ def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
     """Σ conj(x1) · x2 along an axis."""
     if x1.shape[axis] != x2.shape[axis]:
         raise ValueError(f"vecdot of shapes {tuple(x1.shape)} and {tuple(x2.shape)}: axis {axis} must have one length")
-    xp = namespace(x1, x2)
-    x1 = xp.conj(x1) if xp.isdtype(x1.dtype, "complex floating") else x1
-    return xp.sum(x1 * x2, axis=axis)
+    return namespace(x1, x2).sum(conj(x1) * x2, axis=axis)
 
 
 @composed
@@ -70,20 +59,60 @@ def tensordot(x1: Array, x2: Array, /, *, axes: int | tuple[Sequence[int], Seque
     else:
         first, second = [k % x1.ndim for k in axes[0]], [k % x2.ndim for k in axes[1]]
     if [x1.shape[k] for k in first] != [x2.shape[k] for k in second]:
-        raise ValueError(f"tensordot of shapes {tuple(x1.shape)} and {tuple(x2.shape)} over axes {axes}: lengths differ")
+        shapes = f"{tuple(x1.shape)} and {tuple(x2.shape)}"
+        raise ValueError(f"tensordot of shapes {shapes} over axes {axes}: their lengths differ")
     left = [k for k in range(x1.ndim) if k not in first]
     right = [k for k in range(x2.ndim) if k not in second]
-    n = 1
-    for k in first:
-        n *= x1.shape[k]
+    n = product(x1.shape[k] for k in first)
     rows, columns = [x1.shape[k] for k in left], [x2.shape[k] for k in right]
-    a = xp.reshape(xp.permute_dims(x1, (*left, *first)), (_product(rows), n))
-    b = xp.reshape(xp.permute_dims(x2, (*second, *right)), (n, _product(columns)))
+    a = xp.reshape(xp.permute_dims(x1, (*left, *first)), (product(rows), n))
+    b = xp.reshape(xp.permute_dims(x2, (*second, *right)), (n, product(columns)))
     return xp.reshape(xp.matmul(a, b), (*rows, *columns))
 
 
-def _product(sizes: list[int]) -> int:
-    n = 1
-    for k in sizes:
-        n *= k
-    return n
+@composed
+def outer(x1: Array, x2: Array, /) -> Array:
+    """x1ᵢ x2ⱼ of two vectors."""
+    if x1.ndim != 1 or x2.ndim != 1:
+        raise ValueError(f"outer of {x1.ndim} and {x2.ndim} dimensions: it takes two vectors")
+    return x1[:, None] * x2[None, :]
+
+
+@composed
+def cross(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
+    """x1 × x2 of vectors with three elements along an axis."""
+    if x1.shape[axis] != 3 or x2.shape[axis] != 3:
+        raise ValueError(f"cross of shapes {tuple(x1.shape)} and {tuple(x2.shape)}: axis {axis} must have length 3")
+    xp = namespace(x1, x2)
+    a1, a2, a3 = xp.unstack(x1, axis=axis)
+    b1, b2, b3 = xp.unstack(x2, axis=axis)
+    return xp.stack([a2 * b3 - a3 * b2, a3 * b1 - a1 * b3, a1 * b2 - a2 * b1], axis=axis)
+
+
+@op
+def _diagonal(x: Array, offset: int) -> Any:
+    xp = namespace(x)
+    n, m = x.shape[-2:]
+    y = xp.linalg.diagonal(x, offset=offset)
+
+    def pullback(dy: Array) -> tuple[Array, None]:
+        # one column of the diagonal in the rows that it runs through, spread over all columns, cut out again
+        above, k = max(-offset, 0), y.shape[-1]
+        blocks = [xp.zeros((*dy.shape[:-1], r), dtype=dy.dtype, device=dy.device) for r in (above, n - above - k)]
+        column = xp.expand_dims(xp.concat([blocks[0], dy, blocks[1]], axis=-1), axis=-1)
+        here = xp.eye(n, m, k=offset, dtype=xp.bool, device=dy.device)
+        return xp.where(here, column, xp.zeros_like(column)), None
+
+    return y, pullback
+
+
+@composed
+def diagonal(x: Array, /, *, offset: int = 0) -> Array:
+    """xᵢ,ᵢ₊ₒ of the last two axes."""
+    return _diagonal(x, offset)
+
+
+@composed
+def trace(x: Array, /, *, offset: int = 0, dtype: DType | None = None) -> Array:
+    """The sum of the diagonal."""
+    return namespace(x).sum(_diagonal(x, offset), axis=-1, dtype=dtype)

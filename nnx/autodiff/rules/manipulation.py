@@ -1,11 +1,22 @@
 """Functions that move numbers about: the gradient takes the same way back."""
 
-from typing import Any
+from typing import Any, Literal
 
-from nnx.autodiff.rules.common import RULES, cast, composed, like, normalized, standard, unbroadcast
+from nnx.autodiff.rules.common import (
+    RULES,
+    along,
+    cast,
+    composed,
+    like,
+    named,
+    normalized,
+    product,
+    standard,
+    unbroadcast,
+)
 from nnx.autodiff.tape import op
 from nnx.autodiff.var import Var
-from nnx.backend import backend_of, namespace
+from nnx.backend import backend_of, innermost, namespace
 from nnx.typing import Array, Device, DType, Shape
 
 
@@ -22,6 +33,7 @@ def reshape(x: Array, /, shape: Shape, *, copy: bool | None = None) -> Any:
 def permute_dims(x: Array, /, axes: tuple[int, ...]) -> Any:
     """Axis k of the result is axis axes[k] of x."""
     xp = namespace(x)
+    axes = normalized(axes, len(axes))
     back = [0] * len(axes)
     for k, axis in enumerate(axes):
         back[axis] = k
@@ -84,7 +96,7 @@ def squeeze(x: Array, /, axis: int | tuple[int, ...]) -> Array:
 def expand_dims(x: Array, /, axis: int = 0) -> Array:
     """A new axis of length one. Raises IndexError outside of [-ndim - 1, ndim]."""
     if not -x.ndim - 1 <= axis <= x.ndim:
-        raise IndexError(f"axis {axis} of a new axis for an array of {x.ndim} dimensions: use [-{x.ndim + 1}, {x.ndim}]")
+        raise IndexError(f"a new axis {axis} for an array of {x.ndim} dimensions: use [-{x.ndim + 1}, {x.ndim}]")
     at = axis % (x.ndim + 1)
     return reshape(x, (*x.shape[:at], 1, *x.shape[at:]))
 
@@ -110,25 +122,18 @@ def _concat(*arrays: Array, axis: int | None) -> Any:
     y = xp.concat(list(arrays), axis=axis)
     at = 0 if axis is None else axis % y.ndim
     likes = [like(x) for x in arrays]
-    sizes = [_size(x.shape) if axis is None else x.shape[at] for x in arrays]
+    sizes = [product(x.shape) if axis is None else x.shape[at] for x in arrays]
 
     def pullback(dy: Array) -> tuple[Array, ...]:
         parts, start = [], 0
         for to, n in zip(likes, sizes, strict=True):
             assert to is not None
-            part = dy[(slice(None),) * at + (slice(start, start + n),)]
+            part = dy[along(at, slice(start, start + n))]
             parts.append(cast(xp.reshape(part, to[0]), to[1]))
             start += n
         return tuple(parts)
 
     return y, pullback
-
-
-def _size(shape: Shape) -> int:
-    n = 1
-    for k in shape:
-        n *= k
-    return n
 
 
 @composed
@@ -147,7 +152,7 @@ def stack(arrays: tuple[Array, ...] | list[Array], /, *, axis: int = 0) -> Array
 def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
     """The slices along an axis."""
     at = axis % x.ndim
-    return tuple(x[(slice(None),) * at + (k,)] for k in range(x.shape[at]))
+    return tuple(x[along(at, k)] for k in range(x.shape[at]))
 
 
 @composed
@@ -165,11 +170,49 @@ def tile(x: Array, repetitions: tuple[int, ...], /) -> Array:
 @composed
 def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Array:
     """Each element several times in a row."""
-    xp = namespace(x)
+    plain = namespace(innermost(x))
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
-    index = xp.repeat(xp.arange(x.shape[axis], device=x.device), repeats)
+    index = plain.repeat(plain.arange(x.shape[axis], device=x.device), innermost(repeats))
     return RULES["take"](x, index, axis=axis)
+
+
+def _triangle(name: str) -> None:
+    def rule(x: Array, /, *, k: int = 0) -> Any:
+        function = getattr(namespace(x), name)
+        return function(x, k=k), lambda dy: (function(dy, k=k),)
+
+    standard(named(name, rule, f"The {'lower' if name == 'tril' else 'upper'} triangle of the last two axes."))
+
+
+_triangle("tril")
+_triangle("triu")
+
+
+@composed
+def meshgrid(*arrays: Array, indexing: Literal["xy", "ij"] = "xy") -> list[Array]:
+    """The coordinates of the points of a grid, an array for each axis; "xy" exchanges the first two axes."""
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f"indexing must be 'xy' or 'ij', got {indexing!r}")
+    order = list(range(len(arrays)))
+    if indexing == "xy" and len(arrays) > 1:
+        order[:2] = 1, 0
+    lines = [reshape(x, tuple(-1 if k == order[i] else 1 for k in range(len(arrays)))) for i, x in enumerate(arrays)]
+    return broadcast_arrays(*lines) if lines else []
+
+
+@composed
+def diff(
+    x: Array, /, *, axis: int = -1, n: int = 1, prepend: Array | None = None, append: Array | None = None
+) -> Array:
+    """xₖ₊₁ - xₖ along an axis, n times."""
+    at = axis % x.ndim
+    if prepend is not None or append is not None:
+        x = concat([part for part in (prepend, x, append) if part is not None], axis=at)
+    for _ in range(n):
+        last = max(x.shape[at] - 1, 0)  # a slice beyond the end is not the standard's
+        x = x[along(at, slice(x.shape[at] - last, None))] - x[along(at, slice(0, last))]
+    return x
 
 
 @op
@@ -192,6 +235,10 @@ def astype(x: Array, dtype: DType, /, *, copy: bool = True, device: Device | Non
 
 @op
 def to_device(x: Array, device: Device, /, *, stream: Any = None) -> Any:
-    """x on another device of its library; the gradient comes back to where x was."""
+    """x on another device of its library; the gradient comes back to where x was. A stream is for the library alone."""
     home = x.device
-    return x.to_device(device, stream=stream), lambda dy: (dy.to_device(home), None)
+    return _moved(x, device), lambda dy: (_moved(dy, home), None)
+
+
+def _moved(x: Array, device: Device) -> Array:
+    return to_device(x, device) if type(x) is Var else backend_of(x).to_device(x, device)

@@ -1,12 +1,27 @@
-"""Reductions: many numbers become one, so each of them receives the whole gradient of that one."""
+"""Reductions: many numbers become one, so each of them receives the whole gradient of that one.
 
+At kinks as PyTorch: equal largest elements share the gradient evenly (amax), and std has the slope 0 where all elements
+are equal. Products are right where elements are 0, to every order: nothing is divided by.
+"""
+
+import builtins
 from typing import Any
 
-from nnx.autodiff.rules.common import cast, composed, count, restored, spread, standard
+from nnx.autodiff.rules.common import (
+    Axis,
+    along,
+    cast,
+    conj,
+    count,
+    named,
+    normalized,
+    restored,
+    spread,
+    standard,
+    where_zero,
+)
 from nnx.backend import namespace
 from nnx.typing import Array, DType
-
-Axis = int | tuple[int, ...] | None
 
 
 @standard
@@ -27,47 +42,57 @@ def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
     return xp.mean(x, axis=axis, keepdims=keepdims), lambda dy: (spread(dy * (1.0 / n), shape, axis, keepdims),)
 
 
+def _centred(x: Array, axis: Axis) -> Array:
+    return x - namespace(x).mean(x, axis=axis, keepdims=True)
+
+
 @standard
 def var(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """Σ (x - mean)² / (n - correction)."""
     xp = namespace(x)
-    n = count(x.shape, axis)
-
-    def pullback(dy: Array) -> tuple[Array]:
-        centred = x - xp.mean(x, axis=axis, keepdims=True)
-        return (spread(dy, x.shape, axis, keepdims) * centred * (2.0 / (n - correction)),)
-
-    return xp.var(x, axis=axis, correction=correction, keepdims=keepdims), pullback
+    m = count(x.shape, axis) - correction
+    return xp.var(x, axis=axis, correction=correction, keepdims=keepdims), lambda dy: (
+        spread(dy * (2.0 / m), x.shape, axis, keepdims) * _centred(x, axis),
+    )
 
 
-@composed
-def std(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
-    """√var; its slope at a variance of 0 is infinite."""
+@standard
+def std(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+    """√var; where the variance is 0 its slope is taken as 0."""
     xp = namespace(x)
-    return xp.sqrt(xp.var(x, axis=axis, correction=correction, keepdims=keepdims))
+    m = count(x.shape, axis) - correction
+    y = xp.std(x, axis=axis, correction=correction, keepdims=keepdims)
+    return y, lambda dy: (
+        spread(where_zero(y, 0.0, dy / where_zero(y, 1.0, y)) * (1.0 / m), x.shape, axis, keepdims) * _centred(x, axis),
+    )
 
 
 @standard
 def prod(x: Array, /, *, axis: Axis = None, dtype: DType | None = None, keepdims: bool = False) -> Any:
-    """Π x. The gradient is the product of all the others, right also where some x are 0."""
+    """Π x. The gradient is the product of all the others: of those before and of those behind."""
     xp = namespace(x)
-    y = xp.prod(x, axis=axis, dtype=dtype, keepdims=keepdims)
+    axes = normalized(axis, x.ndim)
+    rest = [k for k in range(x.ndim) if k not in axes]
+    order = (*rest, *axes)
 
     def pullback(dy: Array) -> tuple[Array]:
-        zero = x == 0
-        safe = xp.where(zero, xp.ones_like(x), x)
-        zeros = xp.sum(xp.astype(zero, x.dtype), axis=axis, keepdims=True)
-        product = xp.prod(safe, axis=axis, keepdims=True)
-        # with one zero only that zero's entry is not 0, with two none is
-        ones = xp.ones_like(x)
-        others = xp.where(zero, product * ones, product / safe * xp.astype(zeros == 0, x.dtype))
-        others = xp.where(zeros > 1.5, xp.zeros_like(x), xp.where((zeros > 0.5) & (x != 0), xp.zeros_like(x), others))
-        return (cast(spread(dy, x.shape, axis, keepdims) * others, x.dtype),)
+        lines = xp.reshape(xp.permute_dims(x, order), (*(x.shape[k] for k in rest), count(x.shape, axis)))
+        others = _exclusive(lines) * xp.flip(_exclusive(xp.flip(lines, axis=-1)), axis=-1)
+        back = tuple(order.index(k) for k in range(x.ndim))
+        others = xp.permute_dims(xp.reshape(others, tuple(x.shape[k] for k in order)), back)
+        return (cast(spread(dy, x.shape, axis, keepdims) * conj(others), x.dtype),)
 
-    return y, pullback
+    return xp.prod(x, axis=axis, dtype=dtype, keepdims=keepdims), pullback
 
 
-def _extreme(name: str) -> Any:
+def _exclusive(x: Array) -> Array:
+    """The product of all elements before each, along the last axis."""
+    xp = namespace(x)
+    products = xp.cumulative_prod(x, axis=x.ndim - 1, include_initial=True)
+    return products[..., : x.shape[-1]]
+
+
+def _extreme(name: str) -> None:
     def rule(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
         xp = namespace(x)
         y = getattr(xp, name)(x, axis=axis, keepdims=keepdims)
@@ -79,13 +104,11 @@ def _extreme(name: str) -> Any:
 
         return y, pullback
 
-    rule.__name__ = rule.__qualname__ = name
-    rule.__doc__ = f"The {name}imum; equal ones share the gradient evenly (PyTorch's a{name})."
-    return standard(rule)
+    standard(named(name, rule, f"The {name}imum; equal ones share the gradient evenly (PyTorch's a{name})."))
 
 
-max = _extreme("max")
-min = _extreme("min")
+_extreme("max")
+_extreme("min")
 
 
 @standard
@@ -94,12 +117,55 @@ def cumulative_sum(
 ) -> Any:
     """Running sums: each x is in every later one."""
     xp = namespace(x)
-    along = 0 if axis is None else axis % x.ndim
-    y = xp.cumulative_sum(x, axis=along, dtype=dtype, include_initial=include_initial)
+    at, own = _line(x, axis), x.dtype
+    y = xp.cumulative_sum(x, axis=at, dtype=dtype, include_initial=include_initial)
 
     def pullback(dy: Array) -> tuple[Array]:
-        if include_initial:
-            dy = dy[(slice(None),) * along + (slice(1, None),)]
-        return (cast(xp.flip(xp.cumulative_sum(xp.flip(dy, axis=along), axis=along), axis=along), x.dtype),)
+        dy = dy[along(at, slice(1, None))] if include_initial else dy
+        return (cast(xp.flip(xp.cumulative_sum(xp.flip(dy, axis=at), axis=at), axis=at), own),)
 
     return y, pullback
+
+
+@standard
+def cumulative_prod(
+    x: Array, /, *, axis: int | None = None, dtype: DType | None = None, include_initial: bool = False
+) -> Any:
+    """Running products: y₀ = x₀, yₖ = xₖ yₖ₋₁.
+
+    dxₖ = yₖ₋₁ gₖ with gₖ = dyₖ + xₖ₊₁ gₖ₊₁, the gradient of the k-th product with all later ones counted in.
+    """
+    xp = namespace(x)
+    at = _line(x, axis)
+    y = xp.cumulative_prod(x, axis=at, dtype=dtype, include_initial=include_initial)
+
+    def pullback(dy: Array) -> tuple[Array]:
+        before = xp.cumulative_prod(x, axis=at, include_initial=True)[along(at, slice(0, x.shape[at]))]
+        dy = dy[along(at, slice(1, None))] if include_initial else dy
+        later = _moved_up(conj(x), at, 1)
+        return (cast(conj(before) * _recurrence(dy, later, at), x.dtype),)
+
+    return y, pullback
+
+
+def _line(x: Array, axis: int | None) -> int:
+    if axis is None and x.ndim != 1:
+        raise ValueError(f"an array of {x.ndim} dimensions needs an axis: axis=None is for one dimension")
+    return 0 if axis is None else axis % x.ndim
+
+
+def _recurrence(b: Array, a: Array, at: int) -> Array:
+    """g with gₖ = bₖ + aₖ gₖ₊₁ along an axis, in log₂ n steps, each of which doubles how far a g looks ahead."""
+    step = 1
+    while step < b.shape[at]:
+        b = b + a * _moved_up(b, at, step)
+        a = a * _moved_up(a, at, step)
+        step *= 2
+    return b
+
+
+def _moved_up(x: Array, at: int, step: int) -> Array:
+    """xₖ₊ₛₜₑₚ in the place of xₖ, zeros at the end."""
+    xp = namespace(x)
+    step = builtins.min(step, x.shape[at])  # a slice beyond the end is not the standard's
+    return xp.concat([x[along(at, slice(step, None))], xp.zeros_like(x[along(at, slice(0, step))])], axis=at)

@@ -1,12 +1,14 @@
 // Atomics: one thread runs at a time, so the plain operation is atomic. (A missing atomic is not seen, either.)
 #pragma once
+#include <type_traits>
 
-#define EMU_ATOMIC(name, update)                 \
-  template <class T>                             \
-  static inline T name(T* address, T v) {        \
-    T old = *address;                            \
-    *address = (update);                         \
-    return old;                                  \
+// Of CUDA's own numbers only: for 16-bit floats CuPy brings a loop around atomicCAS.
+#define EMU_ATOMIC(name, update)                                                          \
+  template <class T>                                                                      \
+  static inline std::enable_if_t<std::is_arithmetic<T>::value, T> name(T* address, T v) { \
+    T old = *address;                                                                     \
+    *address = (update);                                                                  \
+    return old;                                                                           \
   }
 EMU_ATOMIC(atomicAdd, old + v)
 EMU_ATOMIC(atomicSub, old - v)

@@ -1,0 +1,115 @@
+"""While a gradient is taken, the arrays of a Module are Vars; afterwards they are put back by identity.
+
+A step does this once for every array, so it goes along the list of places that the module keeps, and walks no tree.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from nnx.autodiff.tape import Tape, lift, resolve
+from nnx.autodiff.var import Var
+from nnx.layers.structure import Layout, Slot
+from nnx.typing import Array
+
+if TYPE_CHECKING:
+    from nnx.layers.module import Module
+
+_lock = threading.Lock()
+_ABSENT = object()
+
+
+class Holder:
+    """The thread that is taking a gradient of a module, and how many of its transforms are."""
+
+    __slots__ = ("depth", "thread")
+
+    def __init__(self) -> None:
+        self.thread, self.depth = 0, 0
+
+
+class Swapped:
+    """The arrays of a Module, replaced by Vars of a tape until `restore`.
+
+    watched: its trained parameters by path, a shared one under its first
+    """
+
+    __slots__ = ("modules", "saved", "watched")
+
+    def __init__(self, module: "Module", tape: Tape, watch: bool, seen: dict[int, Var]) -> None:
+        layout = module._layout()
+        self.modules = layout.modules
+        self.watched: dict[str, Var] = {}
+        self.saved: list[tuple[Slot, Array, Var, Array]] = []
+        _enter(module, self.modules)
+        try:
+            self._swap(layout, tape, watch, seen)
+        except BaseException:  # Ctrl-C, say
+            self.restore(lambda x: x)
+            raise
+
+    def _swap(self, layout: Layout, tape: Tape, watch: bool, seen: dict[int, Var]) -> None:
+        """seen: by the id of an array, the Var that stands for it wherever it is."""
+        saved, watched, nested = self.saved, self.watched, tape.nested
+        still = layout.still() if layout.frozen else ()
+        for slot in layout.trained:
+            owner, name, path, _, _ = slot
+            x = owner[name]
+            var = seen.get(id(x))
+            if var is None and type(x) is Var and x.tape is tape:
+                var = x  # this call was given the model twice
+            if var is None:
+                inner = lift(x) if nested else x if type(x) is not Var else resolve(x)
+                if watch and id(x) not in still:
+                    var = watched[path] = tape.record(inner)
+                else:
+                    var = lift(inner)
+                seen[id(x)] = var
+            elif watch and var.tape is tape and not any(v is var for v in watched.values()):
+                watched[path] = var
+            saved.append((slot, x, var, var.value))
+            owner[name] = var
+        for slot in layout.others:
+            owner, name, _, _, _ = slot
+            x = owner[name]
+            var = seen.get(id(x))
+            if var is None:
+                var = seen[id(x)] = lift(x if nested else resolve(x))
+            saved.append((slot, x, var, var.value))
+            owner[name] = var
+
+    def restore(self, lower: Callable[[Array], Array]) -> None:
+        """Parameters go back to what they were; buffers and private arrays keep what was assigned to them, lowered."""
+        for slot, x, var, value in self.saved:
+            owner, name, _, kind, _ = slot
+            if kind == "parameter":
+                owner[name] = x
+                continue
+            now = owner.get(name, _ABSENT)
+            if now is var and var.value is value:  # x[i] = v would have given it another value
+                owner[name] = x
+            elif now is not _ABSENT:
+                owner[name] = lower(now)
+        _leave(self.modules)
+
+
+def _enter(root: "Module", modules: list["Module"]) -> None:
+    """Raises RuntimeError if another thread is taking a gradient of any of these modules."""
+    me = threading.get_ident()
+    with _lock:
+        for module in modules:
+            holder = module._holder
+            if holder.depth and holder.thread != me:
+                raise RuntimeError(
+                    f"{type(root).__name__}: its {type(module).__name__} is being differentiated in another thread, "
+                    "which has swapped its arrays: give each thread a model of its own (copy.deepcopy) or take turns"
+                )
+        for module in modules:
+            module._holder.thread = me
+            module._holder.depth += 1
+
+
+def _leave(modules: list["Module"]) -> None:
+    with _lock:
+        for module in modules:
+            module._holder.depth -= 1

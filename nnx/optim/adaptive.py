@@ -1,0 +1,96 @@
+"""Optimizers that divide by how large the gradients have been: RMSprop forgets, Adagrad does not."""
+
+from typing import Any
+
+from nnx.backend import namespace
+from nnx.optim.base import Optimizer, Slots, coupled
+from nnx.typing import Array
+
+
+class RMSprop(Optimizer):
+    """p ← p - lr · g / (√v + eps), v a running mean of g² (Tieleman and Hinton 2012).
+
+    alpha: how slowly v forgets, in [0, 1)   eps: >= 0   weight_decay: λ of L2, added to g as λ p
+    momentum: μ of a velocity b ← μ b + g / (√v + eps)   centered: the variance of g in the place of v
+    """
+
+    def __init__(
+        self,
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+    ) -> None:
+        super().__init__(lr)
+        self._check(alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
+        self.alpha, self.eps, self.weight_decay = alpha, eps, weight_decay
+        self.momentum, self.centered = momentum, centered
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """See Optimizer.slots."""
+        return ("v", *(("velocity",) if self.momentum else ()), *(("mean",) if self.centered else ()))
+
+    def _step(self, age: int) -> Any:
+        lr, alpha, eps, decay = self.lr, self.alpha, self.eps, self.weight_decay
+        mu, centered = self.momentum, self.centered
+
+        def rule(p: Array, g: Array, v: Array, *others: Array) -> tuple[Array, ...]:
+            xp, kept = namespace(v), []
+            g = coupled(g, p, decay)
+            spread = v = v * alpha + (g * g) * (1.0 - alpha)
+            if centered:
+                mean = others[-1] * alpha + g * (1.0 - alpha)
+                kept.append(mean)
+                spread = xp.maximum(v - mean * mean, 0.0)  # of equal gradients, rounding may leave less than 0
+            step = g / (xp.sqrt(spread) + eps)
+            if mu:
+                step = others[0] * mu + step
+                kept.insert(0, step)
+            return p - step * lr, v, *kept
+
+        return rule
+
+
+class Adagrad(Optimizer):
+    """p ← p - lr · g / (√s + eps), s the sum of all g² so far (Duchi et al. 2011).
+
+    lr_decay: lr / (1 + (t - 1) lr_decay) at step t   weight_decay: λ of L2, added to g as λ p
+    initial_accumulator_value: where s begins, >= 0   eps: >= 0
+    """
+
+    def __init__(
+        self,
+        lr: float = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+    ) -> None:
+        super().__init__(lr)
+        self._check(
+            lr_decay=lr_decay, weight_decay=weight_decay, initial_accumulator_value=initial_accumulator_value, eps=eps
+        )
+        self.lr_decay, self.weight_decay, self.eps = lr_decay, weight_decay, eps
+        self.initial_accumulator_value = initial_accumulator_value
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """See Optimizer.slots."""
+        return ("sum",)
+
+    def _fresh(self, p: Array) -> Slots:
+        return tuple(s + self.initial_accumulator_value for s in super()._fresh(p))
+
+    def _step(self, age: int) -> Any:
+        eps, decay = self.eps, self.weight_decay
+        lr = self.lr / (1.0 + (age - 1) * self.lr_decay)
+
+        def rule(p: Array, g: Array, s: Array) -> tuple[Array, ...]:
+            g = coupled(g, p, decay)
+            s = s + g * g
+            return p - g / (namespace(s).sqrt(s) + eps) * lr, s
+
+        return rule

@@ -1,0 +1,245 @@
+"""At kinks, at edges and for complex numbers nnx's gradient is PyTorch's: the oracle is torch.autograd itself."""
+
+import contextlib
+
+import array_api_compat.torch as txp
+import numpy as np
+import pytest
+
+import nnx
+from tests.autodiff.cases import CASES
+from tests.autodiff.test_rules import curved, drawn
+from tests.support import assert_close, assert_same
+
+torch = pytest.importorskip("torch")
+
+INF = np.inf
+Z = [0.0, 0.0 + 0.0j, 1.0 + 2.0j, -1.0j]
+
+# name: (function, arrays); at places where a convention decides
+EDGES = {
+    "abs": (lambda xp, x: xp.abs(x), [[-1.0, 0.0, 2.0]]),
+    "sign": (lambda xp, x: xp.sign(x) + x, [[-1.0, 0.0, 2.0]]),
+    "sqrt": (lambda xp, x: xp.sqrt(x), [[0.0, 4.0]]),
+    "log": (lambda xp, x: xp.log(x), [[0.0, 4.0]]),
+    "reciprocal": (lambda xp, x: xp.reciprocal(x), [[0.0, 4.0]]),
+    "asin": (lambda xp, x: xp.asin(x) + xp.acos(x) * 2.0, [[1.0, -1.0, 0.0]]),
+    "atanh": (lambda xp, x: xp.atanh(x), [[1.0, 0.0]]),
+    "acosh": (lambda xp, x: xp.acosh(x), [[1.0, 2.0]]),
+    "tanh": (lambda xp, x: xp.tanh(x), [[0.0, 1e3, -1e3]]),
+    "square of 0": (lambda xp, x: x**2 + x**1 + x**0, [[0.0, -3.0]]),
+    "root of 0": (lambda xp, x: x**0.5, [[0.0, 4.0]]),
+    "inverse of 0": (lambda xp, x: x**-1.0, [[0.0, 4.0]]),
+    "pow": (lambda xp, x, y: x**y, [[0.0, 0.0, 0.0, 2.0, 2.0, -2.0], [0.0, 2.0, 0.5, 0.0, 3.0, 0.0]]),
+    "power of a number": (lambda xp, x: 2.0**x + 0.0**x, [[0.0, 1.0, 2.0]]),
+    "maximum": (lambda xp, x, y: xp.maximum(x, y), [[1.0, 2.0, 0.0, INF], [1.0, 1.0, 0.0, 1.0]]),
+    "minimum": (lambda xp, x, y: xp.minimum(x, y), [[1.0, 2.0, 0.0, INF], [1.0, 1.0, 0.0, 1.0]]),
+    "clip": (lambda xp, x: xp.clip(x, 0.0, 1.0), [[-1.0, 0.0, 0.5, 1.0, 2.0]]),
+    "clip by arrays": (
+        lambda xp, x, a, b: xp.clip(x, a, b),
+        [[-1.0, 0.0, 0.5, 1.0, 2.0], [0.0] * 5, [1.0] * 5],
+    ),
+    "max": (lambda xp, x: xp.max(x), [[1.0, 3.0, 3.0, 2.0, 3.0]]),
+    "min along an axis": (lambda xp, x: xp.min(x, axis=1), [[[1.0, 1.0, 2.0], [0.0, 0.0, 0.0]]]),
+    "prod": (lambda xp, x: xp.prod(x), [[2.0, 0.0, 3.0]]),
+    "prod of two zeros": (lambda xp, x: xp.prod(x), [[2.0, 0.0, 0.0]]),
+    "cumulative_prod": (lambda xp, x: xp.cumulative_prod(x), [[2.0, 0.0, 3.0, 0.0, 5.0]]),
+    "std of equal ones": (lambda xp, x: xp.std(x), [[2.0, 2.0, 2.0]]),
+    "var of equal ones": (lambda xp, x: xp.var(x), [[2.0, 2.0, 2.0]]),
+    "hypot": (lambda xp, x, y: xp.hypot(x, y), [[0.0, 0.0, 3.0], [0.0, 2.0, 4.0]]),
+    "atan2": (lambda xp, x, y: xp.atan2(x, y), [[0.0, 0.0, 3.0], [-1.0, 2.0, 0.0]]),
+    "copysign": (lambda xp, x, y: xp.copysign(x, y), [[0.0, -1.0, 2.0, 3.0], [1.0, 1.0, -0.0, -3.0]]),
+    "remainder": (lambda xp, x, y: x % y, [[0.0, 4.0, -3.0, 3.0], [2.0, 2.0, 2.0, -2.0]]),
+    "where hides nothing": (lambda xp, x: xp.where(x > 0.0, x * x, 3.0 * x), [[-1.0, 0.0, 2.0]]),
+    "sort": (lambda xp, x: xp.sort(x) * xp.asarray([1.0, 10.0, 100.0, 1000.0]), [[2.0, 1.0, 2.0, 1.0]]),
+    "take": (lambda xp, x: xp.take(x, xp.asarray([0, 2, 2, 2])) ** 2, [[2.0, 1.0, 3.0]]),
+    "norm 2": (lambda xp, x: xp.linalg.vector_norm(x, axis=1), [[[0.0, 0.0], [3.0, 4.0]]]),
+    "norm 1": (lambda xp, x: xp.linalg.vector_norm(x, ord=1, axis=1), [[[0.0, 0.0], [3.0, 0.0]]]),
+    "norm 3": (lambda xp, x: xp.linalg.vector_norm(x, ord=3, axis=1), [[[0.0, 0.0], [3.0, 0.0]]]),
+    "norm inf": (lambda xp, x: xp.linalg.vector_norm(x, ord=INF, axis=1), [[[2.0, -2.0], [3.0, 0.0]]]),
+    "matrix norm": (lambda xp, x: xp.linalg.matrix_norm(x), [[[0.0, 0.0], [0.0, 0.0]]]),
+    "logaddexp": (lambda xp, x, y: xp.logaddexp(x, y), [[-1e3, 1e3, 0.0], [0.0, 1e3, -INF]]),
+    "fft of real numbers": (lambda xp, x: xp.fft.fft(x) + xp.fft.ifft(x), [[1.0, -2.0, 3.0]]),
+    "complex abs": (lambda xp, z: xp.abs(z), [Z]),
+    "complex pow": (lambda xp, z: z**2 + z**0, [Z]),
+}
+
+
+WARNS = {"sqrt", "log", "reciprocal", "asin", "atanh", "acosh", "root of 0", "inverse of 0", "pow", "hypot", "atan2"}
+"""NumPy warns of an infinite slope, as it should; elsewhere nothing may be divided by 0 and then hidden."""
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_edges_are_pytorchs(name):
+    f, values = EDGES[name]
+    functions = [lambda *xs: f(nnx.namespace(xs[0]), *xs), lambda *xs: f(txp, *xs)]
+    with np.errstate(divide="ignore", invalid="ignore") if name in WARNS else contextlib.nullcontext():
+        compare(functions, [np.asarray(v) for v in values])
+
+
+SMOOTH_TO_SECOND_ORDER = {
+    "norm at 0": (lambda xp, x: xp.linalg.vector_norm(x) * x, [0.0, 0.0]),
+    "norm 3 with a zero": (lambda xp, x: xp.linalg.vector_norm(x, ord=3), [0.0, 2.0]),
+    "std of equal ones": (lambda xp, x: xp.std(x) * x, [2.0, 2.0]),
+    "square of 0": (lambda xp, x: x**2, [0.0, 2.0]),
+    "prod with a zero": (lambda xp, x: xp.prod(x), [0.0, 2.0]),
+    "abs of a complex 0": (lambda xp, x: xp.abs(x + 0j), [0.0, 2.0]),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH_TO_SECOND_ORDER)
+def test_second_derivative_at_an_edge_is_finite(name):
+    f, x = SMOOTH_TO_SECOND_ORDER[name]
+    hessian = nnx.hessian(lambda x: nnx.namespace(x).sum(f(nnx.namespace(x), x)))(np.asarray(x))
+    assert np.all(np.isfinite(hessian))
+
+
+def compare(functions, arrays, rtol=1e-9):
+    ours, theirs = functions
+    y, pullback = nnx.vjp(ours, *arrays)
+    outputs = y if isinstance(y, list) else [y]
+    rng = np.random.default_rng(0)
+    seeds = [rng.normal(size=o.shape) + (1j * rng.normal(size=o.shape) if np.iscomplexobj(o) else 0) for o in outputs]
+    found = pullback(seeds if isinstance(y, list) else seeds[0])
+    tensors = [torch.tensor(x, requires_grad=True) for x in arrays]
+    expected = theirs(*tensors)
+    expected = expected if isinstance(expected, list) else [expected]
+    grads = torch.autograd.grad(
+        expected,
+        tensors,
+        [torch.as_tensor(np.asarray(s, o.detach().numpy().dtype)) for s, o in zip(seeds, expected, strict=True)],
+        allow_unused=True,
+        materialize_grads=True,
+    )
+    for o, e in zip(outputs, expected, strict=True):
+        np.testing.assert_allclose(o, e.detach().numpy(), rtol=rtol, atol=1e-12)
+    for d, e in zip(found, grads, strict=True):
+        assert_close(d, e.detach().resolve_conj().numpy(), rtol=rtol, atol=1e-10)
+
+
+COMPLEX = [
+    name for name in CASES if "complex" in name or name.partition(",")[0] in ("fft", "ifft", "irfft", "hfft", "fftn")
+]
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+def test_complex_gradients_are_pytorchs(name):
+    f = CASES[name][0]
+
+    def theirs(*xs):
+        from nnx.autodiff.tree import leaves
+
+        return [y + 0.5 * y * y for y in leaves(f(txp, *xs))]
+
+    compare([curved(name), theirs], drawn(name), rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "name", ["divide complex", "prod complex", "matmul complex", "slogdet complex", "abs complex", "fft, ortho"]
+)
+def test_complex_gradients_are_jaxs_conjugated(name):
+    jax = pytest.importorskip("jax")
+    from nnx.autodiff.tree import leaves
+
+    f, arrays = CASES[name][0], drawn(name)
+    ours, pullback = nnx.vjp(lambda *xs: leaves(f(nnx.namespace(xs[0]), *xs)), *arrays)
+    theirs, back = jax.vjp(lambda *xs: leaves(f(jax.numpy, *xs)), *map(jax.numpy.asarray, arrays))
+    rng = np.random.default_rng(0)
+    seeds = [rng.normal(size=y.shape) + (1j * rng.normal(size=y.shape) if np.iscomplexobj(y) else 0) for y in ours]
+    found = pullback(seeds)
+    expected = back([jax.numpy.asarray(np.conj(s).astype(t.dtype)) for s, t in zip(seeds, theirs, strict=True)])
+    for d, e in zip(found, expected, strict=True):
+        assert_close(d, np.conj(np.asarray(e)), rtol=1e-7, atol=1e-10)
+
+
+# ---- what PyTorch need not be asked ---------------------------------------------------------------------------------
+
+
+def test_equal_elements_share_evenly(backend):
+    g = nnx.grad(lambda x: nnx.namespace(x).max(x))(backend.asarray(np.asarray([3.0, 1.0, 3.0])))
+    assert_same(g, [0.5, 0.0, 0.5])
+
+
+REAL32 = [
+    name for name, (_, arrays) in CASES.items() if all(d(np.random.default_rng(0)).dtype == np.float64 for d in arrays)
+]
+WIDER = {
+    "sum in float64",
+    "matrix_rank",
+    "astype complex",
+    "astype integers and back",
+    "full of a watched number",
+    "matmul real and complex",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in REAL32 if name not in WIDER])
+def test_float32_stays_float32(name):
+    """No constant, scalar or default dtype in a rule widens what it touches."""
+    arrays = [x.astype(np.float32) for x in drawn(name)]
+    outputs, pullback = nnx.vjp(curved(name), *arrays)
+    assert {str(y.dtype) for y in outputs} <= {"float32", "complex64"}
+    seeds = [np.ones(y.shape, y.dtype) for y in outputs]
+    arrived = set()
+    for d, x in zip(pullback(seeds), arrays, strict=True):
+        arrived.add(d.dtype)
+        assert d.shape == x.shape
+    assert arrived == {np.dtype("float32")}
+
+
+def test_gradient_of_a_mixed_product_has_each_arguments_dtype():
+    x, y, z = np.ones(3, np.float32), np.ones(3), np.ones(3) * 1j
+    grads = nnx.grad(lambda x, y, z: nnx.namespace(x).real(nnx.namespace(x).sum(x * y * z)), argnums=(0, 1, 2))(x, y, z)
+    assert [str(g.dtype) for g in grads] == ["float32", "float64", "complex128"]
+
+
+def test_cast_there_and_back_keeps_the_dtype(backend):
+    x = backend.asarray(np.asarray([1.0, 2.0]))
+
+    def f(x):
+        xp = nnx.namespace(x)
+        return xp.sum(xp.astype(xp.astype(x, xp.float32) * 3.0, xp.float64))
+
+    assert_same(nnx.grad(f)(x), [3.0, 3.0])
+
+
+EMPTY = {
+    "sum": lambda xp, x: xp.sum(x),
+    "mean of rows": lambda xp, x: xp.sum(x, axis=0),
+    "prod": lambda xp, x: xp.prod(x) * xp.prod(x, axis=0),
+    "matmul": lambda xp, x: xp.matmul(xp.matrix_transpose(x), x),
+    "elementwise": lambda xp, x: xp.exp(x) * x / (x + 1.0),
+    "broadcast": lambda xp, x: x * xp.ones((1, 3), dtype=x.dtype, device=x.device),
+    "concat": lambda xp, x: xp.concat([x, xp.ones((2, 3), dtype=x.dtype, device=x.device)]),
+    "indexing": lambda xp, x: x[:, 1:],
+    "take": lambda xp, x: xp.take(x, xp.asarray([0, 2, 2], device=x.device), axis=1),
+    "sort": lambda xp, x: xp.sort(x, axis=1),
+    "reshape": lambda xp, x: xp.reshape(x, (3, 0)),
+    "cumulative_sum": lambda xp, x: xp.cumulative_sum(x, axis=1),
+    "cumulative_prod": lambda xp, x: xp.cumulative_prod(x, axis=0),
+    "stack": lambda xp, x: xp.stack([x, x]),
+    "diff": lambda xp, x: xp.concat([xp.diff(x, axis=1), xp.diff(x, axis=0)[:, :2]]),
+    "where": lambda xp, x: xp.where(x > 0.0, x, 0.0),
+    "norm": lambda xp, x: xp.linalg.vector_norm(x),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_empty_arrays_have_empty_gradients(backend, name):
+    if (backend.name, name) in {("torch", "take")}:
+        pytest.skip("torch's take of an empty tensor is an error of its own")
+    x = backend.asarray(np.zeros((0, 3)))
+    y, pullback = nnx.vjp(lambda x: EMPTY[name](nnx.namespace(x), x), x)
+    (dx,) = pullback(y * 0.0 + 1.0)
+    assert_same(dx, np.zeros((0, 3)))
+
+
+LENGTH_ONE = "sum mean var std prod max min".split()  # noqa: SIM905
+
+
+@pytest.mark.parametrize("name", LENGTH_ONE)
+def test_reductions_of_one_element_and_of_none(backend, name):
+    expected = {"var": 0.0, "std": 0.0}.get(name, 1.0)
+    for x in (np.asarray([3.0]), np.asarray(3.0)):
+        g = nnx.grad(lambda x: nnx.namespace(x).sum(getattr(nnx.namespace(x), name)(x)))(backend.asarray(x))
+        assert_same(g, np.full(x.shape, expected))

@@ -1,0 +1,124 @@
+"""One training, the same on every backend: what `nnx train` trains by default, over its first 50 steps.
+
+Weights, the order of samples and dropout's masks are the same bits; losses differ by rounding alone.
+"""
+
+import argparse
+import sys
+from functools import cache
+
+import numpy as np
+import pytest
+
+import nnx
+from nnx.cli import task
+from nnx.cli import train as command
+from nnx.random import keep_mask
+from nnx.train import Callback, Trainer
+from tests.support import assert_same
+
+STEPS = 50
+RTOL = 1e-4
+
+
+class Losses(Callback):
+    def __init__(self):
+        self.losses = []
+
+    def on_batch_end(self, trainer, loss):
+        self.losses.append(loss)
+        if trainer.step == STEPS:
+            trainer.stop()
+
+
+def default_run():
+    """The Trainer and loader that `nnx train` makes without options, on the active backend."""
+    args = argparse.Namespace(**command.FIXED)
+    splits, classes = task.load(args)
+    nnx.seed(args.seed)
+    model = task.build(splits[0][0].shape[1], classes, args)
+    trainer = Trainer(model, task.make_optimizer(args), nnx.losses.cross_entropy, {"accuracy": task.accuracy})
+    return trainer, task.make_loader(splits, args)
+
+
+def first_losses():
+    trainer, loader = default_run()
+    record = Losses()
+    trainer.fit(loader, epochs=STEPS, callbacks=[record])
+    return [float(loss) for loss in record.losses], {k: nnx.to_numpy(x) for k, x in trainer.model.state_dict().items()}
+
+
+@cache
+def on_numpy():
+    with nnx.use_backend("numpy"):
+        return first_losses()
+
+
+def test_the_default_training_has_dropout_and_fifty_steps():
+    trainer, loader = default_run()
+    assert any(isinstance(layer, nnx.Dropout) and layer.p > 0 for layer in trainer.model.modules())
+    losses, _ = on_numpy()
+    assert len(losses) == STEPS
+    assert len(loader) < STEPS, "an epoch's end, with its smaller batch, is among them"
+    assert losses[-1] < losses[0] / 2
+
+
+def test_losses_agree_with_numpy(backend):
+    losses, weights = first_losses()
+    expected_losses, expected_weights = on_numpy()
+    np.testing.assert_allclose(losses, expected_losses, rtol=RTOL)
+    for path, w in weights.items():
+        np.testing.assert_allclose(w, expected_weights[path], rtol=1e-3, atol=1e-4)
+
+
+def test_initial_weights_are_the_same_bits(backend):
+    trainer, _ = default_run()
+    with nnx.use_backend("numpy"):
+        expected = default_run()[0].model.state_dict()
+    assert trainer.model.state_dict().keys() == expected.keys()
+    for path, w in trainer.model.state_dict().items():
+        assert_same(w, expected[path])
+
+
+def test_batches_are_the_same_bits(backend):
+    _, loader = default_run()
+    with nnx.use_backend("numpy"):
+        expected = list(default_run()[1])
+    for (x, y), (x0, y0) in zip(loader, expected, strict=True):
+        assert_same(x, x0)
+        assert_same(y, y0)
+
+
+@pytest.mark.parametrize("seed", [0, 2**31 + 7, 2**63 + 12345])
+def test_masks_are_the_same_bits(backend, seed):
+    like = nnx.asarray([1.0], "float32")
+    plain = np.ones(1, np.float32)
+    for shape in ((1,), (30, 128), (64, 128), (3, 5, 7)):
+        nnx.seed(seed)
+        masks = [keep_mask(shape, 0.8, like) for _ in range(3)]
+        nnx.seed(seed)
+        expected = [keep_mask(shape, 0.8, plain) for _ in range(3)]
+        for mask, mask0 in zip(masks, expected, strict=True):
+            assert_same(mask, mask0)
+    assert not np.array_equal(expected[0], expected[1])
+
+
+def test_one_wrong_entry_of_one_mask_is_noticed(monkeypatch):
+    """The tolerance is narrow enough: a single entry of a mask that differs, of 50 · 64 · 128, is out of it."""
+    calls = []
+
+    def perturbed(shape, keep, like):
+        mask = keep_mask(shape, keep, like)
+        calls.append(shape)
+        if len(calls) == 5:
+            mask[0, np.flatnonzero(~mask[0])[0]] = True
+        return mask
+
+    # the function hides the module of its name
+    monkeypatch.setattr(sys.modules["nnx.functional.dropout"], "keep_mask", perturbed)
+    losses, _ = first_losses()
+    expected, _ = on_numpy()
+    assert len(calls) == STEPS
+    np.testing.assert_array_equal(losses[:4], expected[:4])
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        np.testing.assert_allclose(losses, expected, rtol=RTOL)

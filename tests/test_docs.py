@@ -1,0 +1,84 @@
+"""The pages tell the truth: quoted lines are in the files they name, links lead somewhere, examples draw the pictures.
+
+A block that quotes nnx's source bears the file's name behind its language: ```py nnx/functional/linear.py
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+QUOTED = re.compile(r"^```py (nnx/\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#\s]+)\)")
+PICTURE = re.compile(r"!\[([^\]]*(?:\[[^\]]*\][^\]]*)*)\]\((figures/[\w.]+)\)")
+LARGEST = 60_000  # bytes of a picture
+TEXTBOOK = [
+    "neuron_and_layer",
+    "nielsen",
+    "gradient_descent",
+    "chain_rule",
+    "four_equations",
+    "update_after_all_gradients",
+    "gradient_check",
+    "vanishing_gradients",
+    "universal_approximation",
+    "overfitting",
+    "hyperparameter_search",
+]
+
+
+def lines_not_in(source, quoted):
+    """The quoted lines that are not in the source, each without its indentation; empty lines do not count."""
+    there = {line.strip() for line in source.splitlines()}
+    return [line for line in map(str.strip, quoted.splitlines()) if line and line not in there]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_quoted_lines_are_in_the_source(page):
+    for name, block in QUOTED.findall(page.read_text()):
+        path = ROOT / name
+        assert path.is_file(), f"{page.name} quotes {name}, which is not there"
+        missing = lines_not_in(path.read_text(), block)
+        assert not missing, f"{page.name} quotes lines that {name} does not have (any more): {missing}"
+
+
+def test_a_changed_line_is_noticed():
+    source = "def f(x):\n    return x + 1  # BP9\n"
+    assert lines_not_in(source, "return x + 1  # BP9\n\n") == []
+    assert lines_not_in(source, "return x + 2  # BP9") == ["return x + 2  # BP9"]
+
+
+@pytest.mark.parametrize("equation", ["BP1", "BP2", "BP3", "BP4"])
+def test_each_equation_has_its_line(equation):
+    blocks = QUOTED.findall((ROOT / "docs" / "backpropagation.md").read_text())
+    assert any(equation in block for _, block in blocks)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_to_files(page):
+    for link in LINK.findall(page.read_text()):
+        if not link.startswith(("http:", "https:", "mailto:")):
+            assert (page.parent / link).exists(), f"{page.name} links to {link}"
+
+
+def test_pictures_are_small_described_and_drawn_by_an_example():
+    text = (ROOT / "docs" / "backpropagation.md").read_text()
+    shown = {link: description for description, link in PICTURE.findall(text)}
+    assert shown
+    command = text.split("for name in ")[1].split("; do")[0].split()
+    assert sorted(command) == sorted(Path(link).stem for link in shown)
+    for link, description in shown.items():
+        picture = (ROOT / "docs" / link).read_bytes()
+        assert picture.startswith(b"\x89PNG")
+        assert len(picture) < LARGEST
+        assert len(description) > 40, f"{link} needs a description for those who cannot see it"
+        assert f'"{Path(link).name}"' in (ROOT / "examples" / f"{Path(link).stem}.py").read_text()
+
+
+def test_the_page_leads_through_the_textbook():
+    text = (ROOT / "docs" / "backpropagation.md").read_text()
+    assert set(TEXTBOOK) <= set(re.findall(r"\(\.\./examples/(\w+)\.py\)", text)) | set(
+        re.findall(r"figures/(\w+)", text)
+    )
