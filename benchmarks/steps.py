@@ -2,8 +2,8 @@
 
     python benchmarks/steps.py [--repeat 60] [--profile]
 
-Each contestant gets the same batches; the rounds are interleaved, so that a noisy machine is noisy for all, and the best
-of all rounds counts. Ratios in one run are what can be compared.
+Each contestant gets the same batches; the rounds are interleaved, so that a noisy machine is noisy for all, and the
+best of all rounds counts. Ratios in one run are what can be compared.
 """
 
 import argparse
@@ -89,7 +89,11 @@ def nnx_step(case):
     """The step as a user of nnx writes it."""
     layers = []
     for k, (i, o) in enumerate(case.layers()):
-        layers += [nnx.Linear(i, o)] if k == 0 else [nnx.Sigmoid() if case.activation == "sigmoid" else nnx.ReLU(), nnx.Linear(i, o)]
+        layers += (
+            [nnx.Linear(i, o)]
+            if k == 0
+            else [nnx.Sigmoid() if case.activation == "sigmoid" else nnx.ReLU(), nnx.Linear(i, o)]
+        )
     model = nnx.Sequential(*layers)
     linears = [layer for layer in layers if isinstance(layer, nnx.Linear)]
     for layer, w, b in zip(linears, case.weights, case.biases, strict=True):
@@ -111,10 +115,14 @@ def torch_step(case):
 
     layers = []
     for k, (i, o) in enumerate(case.layers()):
-        layers += [torch.nn.Linear(i, o)] if k == 0 else [
-            torch.nn.Sigmoid() if case.activation == "sigmoid" else torch.nn.ReLU(),
-            torch.nn.Linear(i, o),
-        ]
+        layers += (
+            [torch.nn.Linear(i, o)]
+            if k == 0
+            else [
+                torch.nn.Sigmoid() if case.activation == "sigmoid" else torch.nn.ReLU(),
+                torch.nn.Linear(i, o),
+            ]
+        )
     model = torch.nn.Sequential(*layers)
     linears = [layer for layer in layers if isinstance(layer, torch.nn.Linear)]
     with torch.no_grad():

@@ -1,6 +1,6 @@
 """Names for what the annotations of nnx say: an array of any library, its namespace, a shape.
 
-The Array API standard has no run-time type of an array (every library brings its own), so `Array` is a name for readers.
+The Array API standard has no run-time type of an array (every library brings its own): `Array` is a name for readers.
 """
 
 from typing import Any, TypeAlias

@@ -36,7 +36,7 @@ def pytest_addoption(parser):
 
 def pytest_collection_modifyitems(config, items):
     for item in items:
-        if "backend" in item.fixturenames or "cuda_emulator" in item.nodeid:
+        if "backend" in item.fixturenames or item.nodeid.startswith(("tests/cuda_emulator/", "tests/portability/")):
             item.add_marker("on_backend")
     if config.getoption("--slow"):
         return

@@ -8,7 +8,7 @@ from typing import Any
 from nnx.autodiff.tape import lift
 from nnx.autodiff.tree import Lifted, leaves, swappable, tree_map
 from nnx.autodiff.var import Var
-from nnx.backend import backend_of, innermost, is_array, namespace
+from nnx.backend import backend_of, device_of, innermost, is_array, namespace
 from nnx.typing import Array, Shape, Tree
 
 Function = Callable[..., Any]
@@ -141,7 +141,7 @@ def unravel(k: int, shape: Shape) -> tuple[int, ...]:
 def unflattened(values: list[float], like: Array) -> Array:
     """These numbers as an array with the shape, dtype and device of another."""
     xp = namespace(like)
-    return xp.reshape(xp.asarray(values, dtype=like.dtype, device=like.device), tuple(like.shape))
+    return xp.reshape(xp.asarray(values, dtype=like.dtype, device=device_of(like)), tuple(like.shape))
 
 
 def normal(rng: random.Random, like: Array) -> Array:

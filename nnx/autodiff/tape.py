@@ -82,13 +82,19 @@ class Tape:
         """x as a Var of this tape. Raises TypeError unless x is an array of real or complex floating numbers."""
         x = resolve(x)
         if not is_array(x):
-            raise TypeError(f"cannot watch {type(x).__name__}: expected a floating array, e.g. nnx.asarray(x, 'float32')")
+            raise TypeError(
+                f"cannot watch {type(x).__name__}: expected a floating array, e.g. nnx.asarray(x, 'float32')"
+            )
         if not backend_of(x).is_inexact(x.dtype):
-            raise TypeError(f"gradients are taken with respect to floating arrays, got dtype {x.dtype}: convert it first")
+            raise TypeError(
+                f"gradients are taken with respect to floating arrays, got dtype {x.dtype}: convert it first"
+            )
         var: Var = self.record(lift(x) if self.nested else x)
         return var
 
-    def record(self, value: Array, parents: list[tuple[int, int]] | None = None, pullback: Pullback | None = None) -> Any:
+    def record(
+        self, value: Array, parents: list[tuple[int, int]] | None = None, pullback: Pullback | None = None
+    ) -> Any:
         """A new Var of this tape with that value, and how a gradient flows from it back to its parents.
 
         parents: (position among the pullback's entries, index) for each watched argument
@@ -154,7 +160,7 @@ def _add(grads: list[Array | None], index: int, d: Array) -> None:
 
 
 def _together(grads: list[Array | None], index: range, values: tuple[Array, ...]) -> tuple[Array, ...] | None:
-    """What arrived at the outputs of a record that has several, zeros where nothing came; None if nothing did at all."""
+    """What arrived at the outputs of a record that has several, zeros where nothing came; None if nothing did."""
     dys = [grads[i] for i in index]
     for i in index:
         grads[i] = None
@@ -280,7 +286,9 @@ def _positional(rule: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[st
     bound = inspect.signature(rule).bind(*args, **kwargs)
     bound.apply_defaults()
     if any(type(v) is Var for v in bound.kwargs.values()):
-        raise TypeError(f"{rule.__name__} takes arrays as positional arguments only: one given by keyword has no gradient")
+        raise TypeError(
+            f"{rule.__name__} takes arrays as positional arguments only: one given by keyword has no gradient"
+        )
     return bound.args, bound.kwargs
 
 

@@ -1,8 +1,8 @@
 """What a user calls: functions in, functions out. A transform is a tape, lifted arguments, and a backward pass.
 
 Gradients are a value that the backward pass returns whole; nothing is changed before it has ended. An argument is an
-array, a Module, or a nest of dicts, lists and tuples; its gradient has the same form, a Module's is the flat dict of its
-trainable `named_parameters()`. What comes out of a transform is plain again.
+array, a Module, or a nest of dicts, lists and tuples; its gradient has the same form, a Module's is the flat dict of
+its trainable `named_parameters()`. What comes out of a transform is plain again.
 """
 
 import functools
@@ -14,7 +14,7 @@ from typing import Any
 from nnx.autodiff.tape import Tape, lift, recording, resolve
 from nnx.autodiff.tree import Lifted, guard, leaves, tree_map
 from nnx.autodiff.var import Var
-from nnx.backend import is_array, namespace
+from nnx.backend import device_of, is_array, namespace
 from nnx.typing import Array, Tree
 
 Function = Callable[..., Any]
@@ -31,7 +31,6 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     >>> value_and_grad(lambda w: (w * w)[0])(np.asarray([3.0, 1.0]))
     (np.float64(9.0), array([6., 0.]))
     """
-
     numbers = _numbers(argnums)
 
     @functools.wraps(f, assigned=("__name__", "__doc__", "__qualname__"))
@@ -111,10 +110,10 @@ def jacobian(f: Function, argnums: int = 0) -> Function:
     def call(*args: Any) -> Array:
         y, pullback = _vjp(f, args, (argnums,))
         xp = namespace(y)
-        units = xp.eye(_size(y), dtype=y.dtype, device=y.device)
+        units = xp.eye(_size(y), dtype=y.dtype, device=device_of(y))
         rows = [pullback(xp.reshape(units[i, :], y.shape))[0] for i in range(_size(y))]
         if not rows:
-            return xp.zeros((*y.shape, *args[argnums].shape), dtype=y.dtype, device=y.device)
+            return xp.zeros((*y.shape, *args[argnums].shape), dtype=y.dtype, device=device_of(y))
         return xp.reshape(namespace(rows[0]).stack(rows), (*y.shape, *args[argnums].shape))
 
     return call
@@ -169,9 +168,13 @@ def _seed(loss: Any, tape: Tape) -> list[tuple[Var, Array]]:
     if type(loss) is not Var:
         if is_array(loss):
             return []
-        raise TypeError(f"the loss must be a scalar array, got {type(loss).__name__}: return it as it was computed, not float(loss)")
+        raise TypeError(
+            f"the loss must be a scalar array, got {type(loss).__name__}: return it as it was computed, not float(loss)"
+        )
     if loss.ndim:
-        raise ValueError(f"the loss must be a scalar, got shape {tuple(loss.shape)}: take its mean or sum over the batch")
+        raise ValueError(
+            f"the loss must be a scalar, got shape {tuple(loss.shape)}: take its mean or sum over the batch"
+        )
     if loss.tape is not tape:
         return []
     return [(loss, namespace(loss.value).ones_like(loss.value))]
@@ -182,7 +185,9 @@ def _check_cotangents(outputs: list[Any], given: list[Any]) -> None:
         raise ValueError(f"the function has {len(outputs)} outputs, the pullback was given {len(given)} cotangents")
     for y, dy in zip(outputs, given, strict=True):
         if is_array(y) and tuple(y.shape) != tuple(dy.shape):
-            raise ValueError(f"a cotangent of shape {tuple(dy.shape)} for an output of shape {tuple(y.shape)}: they must agree")
+            raise ValueError(
+                f"a cotangent of shape {tuple(dy.shape)} for an output of shape {tuple(y.shape)}: they must agree"
+            )
 
 
 def _size(x: Array) -> int:

@@ -94,7 +94,9 @@ class Lifted:
 
     def __init__(self, args: tuple[Any, ...], numbers: tuple[int, ...], boxed: bool = False) -> None:
         if numbers and len(args) <= max(numbers):
-            raise ValueError(f"argnums {numbers} of a call with {len(args)} positional arguments: each must be below that")
+            raise ValueError(
+                f"argnums {numbers} of a call with {len(args)} positional arguments: each must be below that"
+            )
         self.numbers, self.boxed = numbers, boxed
         self.arguments: list[Any] = list(args)
         self.watched: list[Any] = []

@@ -50,8 +50,8 @@ class Var:
     def __array__(self, *args: Any, **kwargs: Any) -> Never:
         """Raises TypeError: NumPy's and SciPy's own functions would lose the gradient silently."""
         raise TypeError(
-            "a function that knows only NumPy arrays was given an array that is being differentiated, and would lose its "
-            "gradient silently: use xp = x.__array_namespace__() (or nnx.stop_gradient(x), then nnx.to_numpy)"
+            "a function that knows only NumPy arrays was given an array that is being differentiated, and would lose "
+            "its gradient silently: use xp = x.__array_namespace__() (or nnx.stop_gradient(x), then nnx.to_numpy)"
         )
 
     def __repr__(self) -> str:

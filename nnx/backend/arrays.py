@@ -41,7 +41,8 @@ _BOXES: set[type] = set()
 
 def is_array(x: object) -> bool:
     """Whether x is an array of any library, a Var included; Python numbers are not."""
-    return type(x) in _BOXES or _library(x) is not None
+    kind = type(x)
+    return kind in _NAMESPACES or kind in _BOXES or _library(x) is not None
 
 
 def is_scalar(x: object) -> bool:
@@ -174,6 +175,11 @@ def kernel(name: str, x: Array) -> Callable[..., Any] | None:
 
 
 _KERNELS: dict[tuple[str, type], Callable[..., Any] | None] = {}
+
+
+def device_of(x: Array) -> Device | None:
+    """Where to put new arrays beside x: its device; None (anywhere) for a tracer of JAX, which has none yet."""
+    return getattr(innermost(x), "device", None)
 
 
 def to_numpy(x: Array) -> Array:

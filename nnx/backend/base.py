@@ -16,11 +16,11 @@ from typing import Any, ClassVar, Self
 from nnx.typing import Array, Device, DType, Namespace, Shape
 
 
-class BackendUnavailable(RuntimeError):  # noqa: N818
+class BackendUnavailable(RuntimeError):
     """The backend that was asked for cannot be used: the message says why, what can be, and the install command."""
 
 
-class MixedBackends(TypeError):  # noqa: N818
+class MixedBackends(TypeError):
     """Arrays of two libraries or devices met in one call. Nothing is converted silently."""
 
 

@@ -97,7 +97,7 @@ class CupyBackend(Backend):
             return {"used": pool.used_bytes(), "peak": pool.total_bytes()}
 
     def facts(self) -> dict[str, str]:
-        """See Backend.facts: the device, the driver and the parts of the toolkit; each that cannot be asked says why."""
+        """See Backend.facts: device, driver and parts of the toolkit; each that cannot be asked says why."""
         return {title: _asked(ask) for title, ask in _FACTS.items()}
 
     @classmethod

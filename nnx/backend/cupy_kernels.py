@@ -1,5 +1,6 @@
 """Kernels of nnx's own for CuPy: one launch in the place of 130, 4 and 4. The generic functions are their oracles."""
 
+import math
 from functools import cache
 from typing import Any
 
@@ -19,7 +20,7 @@ def words(n: int, key: threefry.Key, draw: int, like: Array) -> Array:
 
 def pick(z: Array, target: Array) -> Array | None:
     """z[k, target[k]] for every row k, -inf for a label that is no column."""
-    return _picking()(z, target) if z.ndim == 2 else None
+    return _picking()(z, target, -math.inf) if z.ndim == 2 else None
 
 
 def minus_one_hot(p: Array, target: Array) -> Array:
@@ -51,9 +52,9 @@ def _picking() -> Any:
 
     body = """
     const long long c = z.shape()[1], column = static_cast<long long>(target);
-    picked = column >= 0 && column < c ? z[i * c + column] : T(-INFINITY);
+    picked = column >= 0 && column < c ? z[i * c + column] : T(outside);
     """
-    return cupy.ElementwiseKernel("raw T z, I target", "T picked", body, "nnx_pick")
+    return cupy.ElementwiseKernel("raw T z, I target, float64 outside", "T picked", body, "nnx_pick")
 
 
 @cache

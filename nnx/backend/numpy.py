@@ -1,13 +1,13 @@
 """NumPy: the reference. From 2.1 on its own namespace is the standard's, so almost nothing is wrapped.
 
-Its reductions go through two Python functions before they reach C (np.sum of a small array: 3.7 µs, np.add.reduce: 1.8),
-which a small network feels: the namespace calls the ufuncs' own methods.
+Its reductions go through two Python functions before they reach C (np.sum of a small array: 3.7 µs, np.add.reduce:
+1.8), which a small network feels: the namespace calls the ufuncs' own methods.
 """
 
 import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache, lru_cache
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -154,19 +154,30 @@ def _words(n: int, key: threefry.Key, draw: int, like: Array) -> Array:
     return threefry.words_in_blocks(n, key, draw)
 
 
-@lru_cache(maxsize=8)
+_ROWS: dict[int, Array] = {}
+"""The last arange that picking by rows asked for, by its length."""
+
+
 def _rows(n: int) -> Array:
-    return NumpyBackend.namespace().arange(n)
+    rows = _ROWS.get(n)
+    if rows is None:
+        _ROWS.clear()
+        rows = _ROWS[n] = NumpyBackend.namespace().arange(n)
+    return rows
 
 
 def _pick(z: Array, columns: Array) -> Array | None:
     """z[k, columns[k]] for every row k; None if a column is out of range (an index below 0 would wrap)."""
     try:
         found = z[_rows(len(z)), columns]
-        NumpyBackend.namespace().bincount(columns)  # the quickest way to hear of a negative one
+        _bincount(columns)  # the quickest way to hear of a negative one
     except (IndexError, ValueError):
         return None
     return found
+
+
+def _bincount(x: Array) -> Array:
+    return NumpyBackend.namespace().bincount(x)
 
 
 def _minus_one_hot(p: Array, columns: Array) -> Array:

@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
     with nnx.use_backend(backend.name, backend.device), nnx.random.scope(0):
         rows = measured(backend, args, counting)
     print(
-        f"{'-'.join(map(str, args.layers))}, batch {args.batch_size}, {args.optimizer}, {backend.name} {backend.version}"
+        f"{'-'.join(map(str, args.layers))}, batch {args.batch_size}, {args.optimizer}, "
+        f"{backend.name} {backend.version}"
     )
     titles = list(rows["forward"])
     print(f"{'':10}" + "".join(f"{title:>12}" for title in titles))
@@ -71,8 +72,8 @@ def counter(name: str | None) -> Counting:
     """The counting() of that module, activated. Raises ValueError without one."""
     if not name:
         raise ValueError(
-            "--count needs a module that counts what reaches CUDA: --counters tests.cuda_emulator, from a checkout (on a "
-            "GPU: nsys profile --stats=true nnx bench)"
+            "--count needs a module that counts what reaches CUDA: --counters tests.cuda_emulator, from a checkout "
+            "(on a GPU: nsys profile --stats=true nnx bench)"
         )
     try:
         module = importlib.import_module(name)

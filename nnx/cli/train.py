@@ -39,8 +39,8 @@ EPILOG = """examples:
   nnx train --data points.csv --target label
   nnx train --resume runs/first --epochs 80"""
 
-SMALL = 2**22
-"""Multiplications of a forward pass: a batch of fewer is not worth a second thread."""
+SMALL = 2**25
+"""Multiplications of a forward pass: with fewer, a second thread saves less than the wait for it can cost."""
 
 
 def register(commands: Any) -> None:

@@ -22,7 +22,7 @@ FASHION_MNIST_URL = "https://github.com/zalandoresearch/fashion-mnist/raw/master
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
 
-class DatasetMissing(FileNotFoundError):  # noqa: N818 - named for what is wrong
+class DatasetMissing(FileNotFoundError):
     """A data set is on none of the places it is looked for; the message names them and says how to get it."""
 
 

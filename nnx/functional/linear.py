@@ -1,8 +1,8 @@
 """The fully connected layer, and with it two and a half of the four equations of backpropagation.
 
-Rows are samples: z = x Wᵀ + b, W is (out, in) as in PyTorch. With a column for a sample the books write z = W a + b, and
-BP3 as δ aᵀ; it is the same product, transposed. The equations' numbers are those of Nielsen, "Neural Networks and Deep
-Learning", chapter 2.
+Rows are samples: z = x Wᵀ + b, W is (out, in) as in PyTorch. With a column for a sample the books write z = W a + b,
+and BP3 as δ aᵀ; it is the same product, transposed. The equations' numbers are those of Nielsen, "Neural Networks and
+Deep Learning", chapter 2.
 """
 
 from typing import Any

@@ -16,7 +16,9 @@ def flatten(x: Array, start_dim: int = 0, end_dim: int = -1) -> Array:
     ndim = x.ndim
     first, last = start_dim + ndim * (start_dim < 0), end_dim + ndim * (end_dim < 0)
     if not 0 <= first <= last < ndim:
-        raise ValueError(f"flatten({start_dim}, {end_dim}) of shape {tuple(x.shape)}: the axes must be in order and exist")
+        raise ValueError(
+            f"flatten({start_dim}, {end_dim}) of shape {tuple(x.shape)}: the axes must be in order and exist"
+        )
     shape = tuple(x.shape)
     # -1 for the first axis: a trace may not know how many samples there are
     merged = math.prod(shape[first : last + 1]) if first else -1

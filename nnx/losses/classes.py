@@ -7,7 +7,7 @@ from nnx.autodiff import op
 from nnx.backend import backend_of, innermost, is_array, namespace
 from nnx.functional import log_softmax
 from nnx.losses.common import Reduction, reduced, same_form
-from nnx.losses.labels import check_form, check_labels, is_labels, minus_one_hot, one_hot_mask, pick
+from nnx.losses.labels import check_form, check_labels, check_rows, is_labels, minus_one_hot, one_hot_mask, pick
 from nnx.typing import Array
 
 
@@ -35,7 +35,7 @@ def cross_entropy(
     2.3026
     """
     if weight is None and ignore_index is None and not label_smoothing and input.ndim == 2 and is_labels(target):
-        check_form("cross_entropy", input, target)  # the case of every day, on the shortest way
+        check_rows("cross_entropy", input, target)  # the case of every day, on the shortest way
         return _plain_cross_entropy(input, target, reduction)
     if isinstance(weight, str):
         raise TypeError(f"cross_entropy's third argument is weight, as PyTorch has it: reduction='{weight}'")

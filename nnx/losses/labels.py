@@ -27,7 +27,13 @@ def check_form(name: str, input: Array, target: Array) -> None:
         raise TypeError(f"{name}'s target must be an array of integers, got {type(target).__name__}: nnx.asarray(y)")
     if not is_labels(target):
         raise TypeError(f"{name}'s target has dtype {target.dtype}: labels are integers, e.g. nnx.asarray(y, 'int64')")
-    if input.ndim < 2 or tuple(target.shape) != (input.shape[0], *input.shape[2:]):
+    check_rows(name, input, target)
+
+
+def check_rows(name: str, input: Array, target: Array) -> None:
+    """Raises unless there is one label for each sample of input, whose axis 1 is the classes."""
+    shape = input.shape
+    if len(shape) < 2 or tuple(target.shape) != (shape[0], *shape[2:]):
         raise ValueError(
             f"{name} expects scores (n, c, ...) and labels (n, ...), got {tuple(input.shape)} and "
             f"{tuple(target.shape)}: one label a row, e.g. y.reshape(-1)"

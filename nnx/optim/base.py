@@ -78,38 +78,43 @@ class Optimizer:
         _check_paths(params, grads)
         if self._loaded:
             self._move_to(params)
-        new, kept, rules, missed = {}, {}, {}, self.missed
         count, now = len(self.slots), self.steps + 1
+        rule, new, kept = self._step(now), {}, {}
         packed: dict[str, Array] = {}
         if self._pack is not None and self._pack.fits(params, grads, count):
-            packed = self._pack.step(self._step(now), params, grads)
+            packed = self._pack.step(rule, params, grads)
         state = self._state if packed else self.state
         for path, p in params.items():
             if path in packed:
                 new[path] = packed[path]
                 continue
             g, slots = grads[path], state.get(path)
-            if type(g) is not type(p) and are_mixed(p, g):
-                raise mixed(p, g)
             if slots is None or len(slots) != count or (count and slots[0].shape != p.shape):
                 slots = self._join(path, p)
-            late = missed[path] if missed and path in missed else 0
-            if late not in rules:
-                rules[late] = self._step(now - late)
+            if type(g) is not type(p) and are_mixed(p, g):
+                raise mixed(p, g)
+            late = self.missed.get(path) if self.missed else None
             try:
-                moved = rules[late](p, g, *slots)
+                moved = (rule if late is None else self._step(now - late))(p, g, *slots)
             except (TypeError, ValueError, RuntimeError):
                 if are_mixed(p, g, *slots):
                     raise mixed(p, g, *slots) from None
                 raise
-            new[path], kept[path] = moved[0], moved[1:]
-        for path in state.keys() - params.keys() if len(state) > len(params) else ():
-            missed[path] = missed.get(path, 0) + 1
-        state.update(kept)
-        self.steps = now
+            new[path] = moved[0]
+            if count or path not in state:
+                kept[path] = moved[1:]
+        self._finish(params, kept, now)
         if self._pack is None and self.calls * len(new) >= WORTHWHILE:
-            self._pack = Pack.of(new, {path: slots for path, slots in state.items() if path not in missed})
+            self._pack = Pack.of(new, {path: slots for path, slots in self._state.items() if path not in self.missed})
         return new
+
+    def _finish(self, params: dict[str, Array], kept: dict[str, Slots], now: int) -> None:
+        """Count the step, for the parameters that it left out, too."""
+        if len(self._state) > len(params):
+            for path in self._state.keys() - params.keys():
+                self.missed[path] = self.missed.get(path, 0) + 1
+        self._state.update(kept)
+        self.steps = now
 
     def _join(self, path: str, p: Array) -> Slots:
         """The slots of a parameter that takes part from now on, or that was replaced by one of another shape."""

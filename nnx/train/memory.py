@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from nnx.backend import get_backend
 
 
-class OutOfMemory(MemoryError):  # noqa: N818 - named for what happened
+class OutOfMemory(MemoryError):
     """A batch did not fit into the memory of the device; the library's own error is its cause."""
 
 

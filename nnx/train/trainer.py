@@ -30,7 +30,7 @@ Metric = Callable[[Any, Array], Array]
 Transform = Callable[[dict[str, Array]], dict[str, Array]]
 
 
-class Diverged(FloatingPointError):  # noqa: N818 - named for what happened
+class Diverged(FloatingPointError):
     """The loss of an epoch is not a finite number."""
 
 

@@ -131,7 +131,7 @@ for _name in ("sum", "mean", "var", "std", "prod", "max", "min"):
         if _axis == () and _name in ("var", "std"):
             continue
         case(f"{_name}, axis {_axis}", lambda xp, x, name=_name, axis=_axis: getattr(xp, name)(x, axis=axis), A)
-    case(f"{_name}, keepdims", lambda xp, x, name=_name: x * getattr(xp, name)(x, axis=0, keepdims=True), A)
+    case(f"{_name}, keepdims", lambda xp, x, name=_name: x * getattr(xp, name)(x, axis=1, keepdims=True), A)
     case(f"{_name} of three axes", lambda xp, x, name=_name: getattr(xp, name)(x, axis=(0, -1)), apart(2, 3, 2))
 case("var, corrected", lambda xp, x: xp.var(x, axis=1, correction=1.0, keepdims=True), R)
 case("std, corrected", lambda xp, x: xp.std(x, axis=0, correction=1.0), R)
@@ -144,7 +144,7 @@ case(
     given([1.5, 0.0, -2.0, 0.7], [0.0, 3.0, 0.0, 1.2], [0.5, 2.0, 1.1, -3.0]),
 )
 for _name in ("cumulative_sum", "cumulative_prod"):
-    for _axis in (0, 1, -2):
+    for _axis in (0, -1, -2):
         case(f"{_name}, axis {_axis}", lambda xp, x, n=_name, axis=_axis: getattr(xp, n)(x, axis=axis), A)
     case(f"{_name} of a vector", lambda xp, x, n=_name: getattr(xp, n)(x), apart(5))
     case(f"{_name}, initial", lambda xp, x, n=_name: getattr(xp, n)(x, axis=1, include_initial=True), A)
@@ -164,6 +164,7 @@ case("matrix_transpose", lambda xp, x: xp.matrix_transpose(x) + x.mT, real(2, 3,
 case("transpose", lambda xp, x: x.T, R)
 case("broadcast_to", lambda xp, x: xp.broadcast_to(x, (2, 3, 4)), COLUMN)
 case("broadcast_arrays", lambda xp, x, y: xp.broadcast_arrays(x, y, x * y), COLUMN, ROW)
+case("broadcast_arrays, the shorter first", lambda xp, x, y: xp.broadcast_arrays(x, y), ROW, COLUMN)
 case("squeeze", lambda xp, x: xp.squeeze(x, axis=1), COLUMN)
 case("expand_dims", lambda xp, x: [xp.expand_dims(x, axis=k) for k in (0, 1, -1, -3)], R)
 case("flip", lambda xp, x: [xp.flip(x), xp.flip(x, axis=0), xp.flip(x, axis=(0, -1))], R)
@@ -187,6 +188,7 @@ case(
 case("meshgrid of three", lambda xp, x, y: xp.meshgrid(x, y, x, indexing="xy"), ROW, apart(3))
 case("diff", lambda xp, x: [xp.diff(x), xp.diff(x, axis=0, n=2)], R)
 case("diff, extended", lambda xp, x, y: xp.diff(x, axis=1, prepend=y, append=y * y), R, COLUMN)
+case("diff, extended on one side", lambda xp, x, y: [xp.diff(x, prepend=y), xp.diff(x, append=y)], R, COLUMN)
 case("astype complex", lambda xp, x: xp.astype(x, xp.complex128) * (1.0 + 2.0j), R)
 case("astype integers and back", lambda xp, x: xp.astype(xp.astype(x, xp.int32), xp.float64) * x, A)
 case("asarray to a device", lambda xp, x: xp.asarray(x, device=x.device) * x, R)
@@ -247,7 +249,10 @@ case(
     V4,
 )
 case(
-    "tensordot of named axes", lambda xp, a, b: xp.tensordot(a, b, axes=((-1, 0), (-1, 1))), real(2, 3, 4), real(3, 2, 4)
+    "tensordot of named axes",
+    lambda xp, a, b: xp.tensordot(a, b, axes=((-1, 0), (-1, 1))),
+    real(2, 3, 4),
+    real(3, 2, 4),
 )
 case("outer", lambda xp, a, b: xp.linalg.outer(a, b), V3, V4)
 case("cross", lambda xp, a, b: xp.linalg.cross(a, b), real(4, 3), V3)
@@ -300,6 +305,7 @@ for _name, _m in (("", STACK), (" complex", CM)):
     for _ord in (2, 1, 3, 2.5, 0.5, np.inf, -np.inf):
         _x = cplx(3, 4) if _name else A
         case(f"vector_norm {_ord}{_name}", lambda xp, a, o=_ord: xp.linalg.vector_norm(a, ord=o, axis=1), _x)
+case("vector_norm inf, keepdims", lambda xp, a: a / xp.linalg.vector_norm(a, ord=np.inf, axis=1, keepdims=True), A)
 case("solve", lambda xp, a, b: xp.linalg.solve(a, b), STACK, real(3, 2))
 case("solve of one matrix", lambda xp, a, b: xp.linalg.solve(a, b), M, real(2, 3, 2))
 case("solve for a vector", lambda xp, a, b: xp.linalg.solve(a, b), STACK, V3)
@@ -362,5 +368,6 @@ case(
 )
 case("rfftn of some axes", lambda xp, x: [xp.fft.rfftn(x, axes=(1, 0)), xp.fft.rfftn(x, s=(2, 5), axes=(0, 1))], R)
 case("irfftn of some axes", lambda xp, x: [xp.fft.irfftn(x, axes=(1, 0)), xp.fft.irfftn(x, s=(4, 5), axes=(0, 1))], C)
+case("shifts back", lambda xp, x: [xp.fft.ifftshift(x), xp.fft.ifftshift(x, axes=[1])], R)
 case("shifts", lambda xp, x: [xp.fft.fftshift(x), xp.fft.ifftshift(x, axes=0), xp.fft.fftshift(x, axes=(1,))], R)
 case("filter", lambda xp, x: xp.fft.irfft(xp.fft.rfft(x) * xp.fft.rfft(x), n=4), R)

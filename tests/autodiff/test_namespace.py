@@ -253,6 +253,7 @@ def test_functions_outside_of_the_standard_are_refused_not_passed():
     [
         (lambda xp, x: xp.squeeze(x, axis=0), ValueError, r"cannot squeeze axis 0 of shape \(2, 3\)"),
         (lambda xp, x: xp.expand_dims(x, axis=4), IndexError, r"\[-3, 2\]"),
+        (lambda xp, x: xp.expand_dims(x, axis=-4), IndexError, r"\[-3, 2\]"),
         (lambda xp, x: xp.take(x, xp.asarray([0])), ValueError, "take from an array of 2 dimensions needs an axis"),
         (lambda xp, x: xp.cumulative_sum(x), ValueError, "2 dimensions needs an axis"),
         (lambda xp, x: xp.cumulative_prod(x), ValueError, "2 dimensions needs an axis"),
@@ -311,3 +312,9 @@ def test_transforms_of_given_lengths_without_axes_take_the_last_ones(watched):
     assert_same(found.value, nnx.to_numpy(fft.rfftn(watched, s=(5,), axes=(1,)).value))
     assert tuple(found.shape) == (2, 3)
     assert tuple(fft.rfftn(watched, s=(3, 4)).shape) == (3, 3)
+
+
+def test_defaults_and_nothing(watched):
+    xp = nnx.namespace(watched)
+    assert tuple(xp.expand_dims(watched).shape) == (1, 2, 3)
+    assert xp.meshgrid() == []

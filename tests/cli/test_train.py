@@ -56,10 +56,10 @@ def test_the_defaults(tmp_path):
         [1438, 180, 179],
     )
     assert int(last["best"]) < 40, "the weights that were tested are not those of the last epoch"
-    assert tested(folder) == (last["accuracy"], last["loss"])
+    assert evaluated(folder) == (last["accuracy"], last["loss"])
 
 
-def tested(folder):
+def evaluated(folder):
     """The test accuracy and loss of the weights in a run's folder, loaded into a model made from its config alone."""
     args, _ = train_command.complete(train_command.argparse.Namespace(resume=folder))
     splits, classes = task.load(args)
@@ -84,7 +84,7 @@ def test_on_each_backend(backend, tmp_path, capsys):
     assert lines[1].startswith(f"1,210 parameters on {backend.name} {backend.version}")
     assert [line.split("  loss")[0] for line in lines[2:4]] == ["epoch   1", "epoch   2"]
     assert len(metrics(tmp_path / "a")) == 2
-    assert tested(tmp_path / "a") == (last["accuracy"], last["loss"])
+    assert evaluated(tmp_path / "a") == (last["accuracy"], last["loss"])
 
 
 def test_quiet_prints_the_last_line_only(tmp_path, capsys):

@@ -6,6 +6,8 @@ import pytest
 import nnx
 from nnx.backend import cupy_kernels, kernel, threefry
 from nnx.losses import labels
+from tests import cuda_emulator
+from tests.cuda_emulator import compile_for, wheel
 
 KEYS = [(0, 0), (7, 2**32 - 1), (2**32 - 1, 2**32 - 1)]
 
@@ -78,3 +80,15 @@ def test_the_kernels_are_in_use(backend):
     assert kernel("words", x) is cupy_kernels.words
     assert kernel("pick", x) is cupy_kernels.pick
     assert kernel("minus_one_hot", x) is cupy_kernels.minus_one_hot
+
+
+@pytest.mark.parametrize("arch", ["75", "120"])
+def test_nvrtc_takes_them(emulated, arch):
+    """g++ knows names that NVRTC does not, INFINITY for one: the oldest and the newest architecture, without a GPU."""
+    z, target = emulated.asarray(np.zeros((2, 3), "float32")), emulated.asarray(np.zeros(2, "int64"))
+    cupy_kernels.words(4, (0, 0), 0, z), cupy_kernels.pick(z, target), cupy_kernels.minus_one_hot(z, target)
+    own = [source for source in cuda_emulator.sources() if "nnx_" in source.code]
+    assert len(own) >= 3
+    if not list(wheel.site().glob("nvidia/*/lib/libnvrtc.so*")):
+        pytest.skip("not emulated: NVRTC is not installed, pip install 'cuda-toolkit[nvrtc]==13.*'")
+    assert compile_for.compile_all(own[:6], [arch]) == []

@@ -47,7 +47,7 @@ def available():
 
 
 def caught(rung, line, right=None):
-    """Why the rung refuses the line: what was raised, what was silently wrong, what was over budget; None if it does not."""
+    """Why the rung refuses the line: an error, a silently wrong result, a cost over budget; None if it does not."""
     backend, context = RUNGS[rung]()
     x, w, index = (backend.asarray(array) for array in (X, W, INDEX))
     arguments = backend.xp, x, w, index, backend.device

@@ -8,7 +8,7 @@ fastest. Through an analytic y = f(z) it is dy · conj(f′(z)); where a real ar
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from nnx.autodiff.tape import lift, recorded
@@ -121,7 +121,7 @@ def where_zero(x: Array, then: float, otherwise: Array) -> Array:
     return xp.where(x == 0, xp.full_like(otherwise, then), otherwise)
 
 
-def normalized(axis: Axis, ndim: int) -> tuple[int, ...]:
+def normalized(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
     """The axes as a tuple of numbers in [0, ndim)."""
     if axis is None:
         return tuple(range(ndim))

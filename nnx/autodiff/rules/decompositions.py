@@ -11,7 +11,7 @@ from typing import Any, Literal
 from nnx.autodiff.rules.common import RULES, adjoint, composed, conj, is_complex, like, standard, unbroadcast
 from nnx.autodiff.tape import lift, op
 from nnx.autodiff.var import Var
-from nnx.backend import innermost, namespace
+from nnx.backend import device_of, innermost, namespace
 from nnx.typing import Array
 
 EighResult = namedtuple("EighResult", ["eigenvalues", "eigenvectors"])
@@ -28,7 +28,7 @@ def _mm(*factors: Array) -> Array:
 
 
 def _eye(like: Array, n: int) -> Array:
-    return namespace(like).eye(n, dtype=like.dtype, device=like.device)
+    return namespace(like).eye(n, dtype=like.dtype, device=device_of(like))
 
 
 def _diagonal(x: Array) -> Array:

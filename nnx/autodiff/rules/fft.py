@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from nnx.autodiff.rules.common import F, along, cast, composed, conj, normalized
 from nnx.autodiff.tape import op
-from nnx.backend import namespace
+from nnx.backend import device_of, namespace
 from nnx.typing import Array
 
 Norm = Literal["backward", "ortho", "forward"]
@@ -24,7 +24,7 @@ def _fitted(x: Array, n: int | None, axis: int) -> Array:
     if n < x.shape[at]:
         return x[along(at, slice(0, n))]
     shape = (*x.shape[:at], n - x.shape[at], *x.shape[at + 1 :])
-    return xp.concat([x, xp.zeros(shape, dtype=x.dtype, device=x.device)], axis=at)
+    return xp.concat([x, xp.zeros(shape, dtype=x.dtype, device=device_of(x))], axis=at)
 
 
 @op
@@ -61,7 +61,7 @@ def _irfft(x: Array, n: int, axis: int, norm: Norm) -> Any:
     def pullback(dy: Array) -> tuple[Any, ...]:
         xp = namespace(dy)
         # every frequency stands for two, but for 0 and, if n is even, the highest
-        k = xp.arange(m, device=dy.device)
+        k = xp.arange(m, device=device_of(dy))
         once = xp.reshape((k == 0) | (2 * k == n), tuple(shape))
         weight = 2.0 - xp.astype(once, dy.dtype)
         return xp.fft.rfft(dy, axis=axis, norm=ADJOINT[norm]) * weight, None, None, None
@@ -150,7 +150,7 @@ def rfftn(
     """rfft along the last of the axes, then fft along the others."""
     found, sizes = _axes(x, s, axes)
     y = rfft(x, n=sizes[-1], axis=found[-1], norm=norm)
-    return _several("fftn", y, list(sizes[:-1]) if s is not None else None, found[:-1], norm)
+    return _several("fftn", y, sizes[:-1], found[:-1], norm)
 
 
 @_registered
@@ -159,7 +159,7 @@ def irfftn(
 ) -> Array:
     """ifft along all axes but the last, then irfft along that."""
     found, sizes = _axes(x, s, axes)
-    y = _several("ifftn", x, list(sizes[:-1]) if s is not None else None, found[:-1], norm)
+    y = _several("ifftn", x, sizes[:-1], found[:-1], norm)
     return irfft(y, n=sizes[-1], axis=found[-1], norm=norm)
 
 
@@ -176,5 +176,5 @@ def ifftshift(x: Array, /, *, axes: int | Sequence[int] | None = None) -> Array:
 
 
 def _rolled(x: Array, axes: int | Sequence[int] | None, by: Callable[[int], int]) -> Array:
-    found = normalized(axes if axes is None or isinstance(axes, int) else tuple(axes), x.ndim)
+    found = normalized(axes, x.ndim)
     return namespace(x).roll(x, tuple(by(x.shape[k]) for k in found), axis=found)

@@ -10,7 +10,7 @@ from typing import Any
 from nnx.autodiff.rules.common import cast, composed, like, standard, unbroadcast
 from nnx.autodiff.tape import op, resolve
 from nnx.autodiff.var import Var
-from nnx.backend import backend_of, innermost, is_array, namespace
+from nnx.backend import backend_of, device_of, innermost, is_array, namespace
 from nnx.typing import Array, Shape
 
 
@@ -54,7 +54,7 @@ def _write(values: Array, key: Any, shape: Shape) -> Array:
     size = 1
     for n in shape:
         size *= n
-    places = xp.reshape(xp.arange(size, device=values.device), shape)[key]
+    places = xp.reshape(xp.arange(size, device=device_of(values)), shape)[key]
     return xp.reshape(backend.index_add(size, xp.reshape(places, (-1,)), xp.reshape(values, (-1,))), shape)
 
 
@@ -69,7 +69,7 @@ def set_item(x: Array, value: Array, key: Any) -> Any:
         y = backend_of(x).set_item(x, key, value if to is None else cast(value, x.dtype))
 
     def kept(dy: Array) -> Array:
-        return set_item(dy, xp.zeros((), dtype=dy.dtype, device=dy.device), key)
+        return set_item(dy, xp.zeros((), dtype=dy.dtype, device=device_of(dy)), key)
 
     return y, lambda dy: (lambda: kept(dy), lambda: unbroadcast(dy[key], to), None)
 
@@ -136,4 +136,6 @@ def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Any:
 
 
 def _line(xp: Any, n: int, k: int, ndim: int, indices: Array) -> Array:
-    return xp.reshape(xp.arange(n, dtype=indices.dtype, device=indices.device), (1,) * k + (n,) + (1,) * (ndim - k - 1))
+    return xp.reshape(
+        xp.arange(n, dtype=indices.dtype, device=device_of(indices)), (1,) * k + (n,) + (1,) * (ndim - k - 1)
+    )

@@ -5,7 +5,7 @@ from typing import Any
 
 from nnx.autodiff.rules.common import adjoint, composed, conj, like, product, standard, unbroadcast
 from nnx.autodiff.tape import op
-from nnx.backend import namespace
+from nnx.backend import device_of, namespace
 from nnx.typing import Array, DType
 
 
@@ -32,7 +32,7 @@ def matmul(x1: Array, x2: Array, /) -> Any:
     def dx1(dy: Array) -> Any:
         dy, _, b = matrices(dy)
         d = xp.matmul(dy, adjoint(b))
-        return unbroadcast(xp.squeeze(d, axis=-2) if rows else d, s1)
+        return unbroadcast(d, s1)
 
     def dx2(dy: Array) -> Any:
         dy, a, _ = matrices(dy)
@@ -98,9 +98,9 @@ def _diagonal(x: Array, offset: int) -> Any:
     def pullback(dy: Array) -> tuple[Array, None]:
         # one column of the diagonal in the rows that it runs through, spread over all columns, cut out again
         above, k = max(-offset, 0), y.shape[-1]
-        blocks = [xp.zeros((*dy.shape[:-1], r), dtype=dy.dtype, device=dy.device) for r in (above, n - above - k)]
+        blocks = [xp.zeros((*dy.shape[:-1], r), dtype=dy.dtype, device=device_of(dy)) for r in (above, n - above - k)]
         column = xp.expand_dims(xp.concat([blocks[0], dy, blocks[1]], axis=-1), axis=-1)
-        here = xp.eye(n, m, k=offset, dtype=xp.bool, device=dy.device)
+        here = xp.eye(n, m, k=offset, dtype=xp.bool, device=device_of(dy))
         return xp.where(here, column, xp.zeros_like(column)), None
 
     return y, pullback

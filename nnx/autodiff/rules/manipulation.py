@@ -16,7 +16,7 @@ from nnx.autodiff.rules.common import (
 )
 from nnx.autodiff.tape import op
 from nnx.autodiff.var import Var
-from nnx.backend import backend_of, innermost, namespace
+from nnx.backend import backend_of, device_of, innermost, namespace
 from nnx.typing import Array, Device, DType, Shape
 
 
@@ -25,8 +25,7 @@ def reshape(x: Array, /, shape: Shape, *, copy: bool | None = None) -> Any:
     """The same numbers in the same order under another shape."""
     xp = namespace(x)
     old = x.shape
-    y = xp.reshape(x, shape) if copy is None else xp.reshape(x, shape, copy=copy)
-    return y, lambda dy: (xp.reshape(dy, old),)
+    return xp.reshape(x, shape, copy=copy), lambda dy: (xp.reshape(dy, old),)
 
 
 @standard
@@ -173,7 +172,7 @@ def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Arr
     plain = namespace(innermost(x))
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
-    index = plain.repeat(plain.arange(x.shape[axis], device=x.device), innermost(repeats))
+    index = plain.repeat(plain.arange(x.shape[axis], device=device_of(x)), innermost(repeats))
     return RULES["take"](x, index, axis=axis)
 
 
@@ -237,8 +236,4 @@ def astype(x: Array, dtype: DType, /, *, copy: bool = True, device: Device | Non
 def to_device(x: Array, device: Device, /, *, stream: Any = None) -> Any:
     """x on another device of its library; the gradient comes back to where x was. A stream is for the library alone."""
     home = x.device
-    return _moved(x, device), lambda dy: (_moved(dy, home), None)
-
-
-def _moved(x: Array, device: Device) -> Array:
-    return to_device(x, device) if type(x) is Var else backend_of(x).to_device(x, device)
+    return backend_of(x).to_device(x, device), lambda dy: (backend_of(dy).to_device(dy, home), None)

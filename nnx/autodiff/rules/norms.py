@@ -18,10 +18,10 @@ def _power_norm(x: Array, p: float, axis: Axis, keepdims: bool) -> Any:
     def pullback(dy: Array) -> tuple[Any, ...]:
         norm, dy = (restored(d, axis, keepdims, x.ndim) for d in (y, dy))
         if p == 2:
-            return x * where_zero(norm, 0.0, dy / where_zero(norm, 1.0, norm)), None, None, None
+            return x * (dy / where_zero(norm, 1.0, norm)), None, None, None
         size = xp.abs(x)
         ratio = where_zero(size, 1.0, size) / where_zero(norm, 1.0, norm)
-        return xp.sign(x) * (dy * where_zero(size, 0.0, ratio ** (p - 1.0))), None, None, None
+        return xp.sign(x) * (dy * ratio ** (p - 1.0)), None, None, None
 
     return y, pullback
 

@@ -62,9 +62,7 @@ def std(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bo
     xp = namespace(x)
     m = count(x.shape, axis) - correction
     y = xp.std(x, axis=axis, correction=correction, keepdims=keepdims)
-    return y, lambda dy: (
-        spread(where_zero(y, 0.0, dy / where_zero(y, 1.0, y)) * (1.0 / m), x.shape, axis, keepdims) * _centred(x, axis),
-    )
+    return y, lambda dy: (spread(dy / where_zero(y, 1.0, y) * (1.0 / m), x.shape, axis, keepdims) * _centred(x, axis),)
 
 
 @standard
