@@ -1,4 +1,4 @@
-"""A whole training step, dropout included, under `jax.jit` as a user has it: without x64, nnx written eagerly inside."""
+"""A whole training step, dropout included, under `jax.jit` as a user has it: without x64, written eagerly inside."""
 
 import os
 import subprocess
