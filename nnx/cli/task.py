@@ -97,7 +97,7 @@ def make_optimizer(args: argparse.Namespace) -> nnx.optim.Optimizer:
     """The optimizer of the options."""
     if args.optimizer == "sgd":
         return nnx.optim.SGD(args.lr or 0.1, momentum=0.9, weight_decay=args.weight_decay)
-    return nnx.optim.Adam(args.lr or 3e-3, weight_decay=args.weight_decay)
+    return nnx.optim.Adam(args.lr or 1.5e-3, weight_decay=args.weight_decay)
 
 
 def make_loader(splits: Splits, args: argparse.Namespace) -> Any:

@@ -70,7 +70,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--epochs", "how often every sample is seen (40)", type=positive_int, metavar="N")
     add("--batch-size", "samples a step (64)", type=positive_int, metavar="N")
     add("--optimizer", "(adam)", choices=("adam", "sgd"))
-    add("--lr", "learning rate (adam 0.003, sgd 0.1)", type=positive)
+    add("--lr", "learning rate (adam 0.0015, sgd 0.1)", type=positive)
     add("--weight-decay", "L2 regularisation (0)", type=non_negative, metavar="L")
     add("--seed", "of the split, the weights, the order and dropout (0)", type=seed, metavar="N")
     add("--backend", "in place of NNX_BACKEND")

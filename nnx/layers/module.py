@@ -200,12 +200,17 @@ class Module:
         old = {path: places[path].owner[places[path].name] for path in arrays}
         if wrong := [misfit(path, arrays[path], x) for path, x in old.items() if misfit(path, arrays[path], x)]:
             raise ValueError(f"update of {type(self).__name__}: {'; '.join(wrong)}")
-        self._replace(old, arrays)
+        self._layout().replace({id(x): arrays[path] for path, x in old.items()})
         return self
 
     def _replace(self, old: dict[str, Array], new: dict[str, Array]) -> None:
-        """Put new[path] wherever the array old[path] is. `old` keeps them alive, so that no id is used twice."""
-        self._layout().replace({id(x): new[path] for path, x in old.items()})
+        """Put new[path] wherever old[path] is, `old` being what trainable() returned (and so what keeps ids unique)."""
+        layout = self._layout()
+        if len(old) == len(layout.trained) and not layout.others:  # nothing is shared: no need to ask who holds what
+            for owner, name, path, _, _ in layout.trained:
+                owner[name] = new[path]
+        else:
+            layout.replace({id(x): new[path] for path, x in old.items()})
 
     def train(self, mode: bool = True) -> Self:
         """Training mode: dropout drops, batch norm counts."""

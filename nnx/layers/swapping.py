@@ -52,21 +52,14 @@ class Swapped:
         """seen: by the id of an array, the Var that stands for it wherever it is."""
         saved, watched, nested = self.saved, self.watched, tape.nested
         still = layout.still() if layout.frozen else ()
+        usual = watch and not nested and not still
         for slot in layout.trained:
             owner, name, path, _, _ = slot
             x = owner[name]
-            var = seen.get(id(x))
-            if var is None and type(x) is Var and x.tape is tape:
-                var = x  # this call was given the model twice
-            if var is None:
-                inner = lift(x) if nested else x if type(x) is not Var else resolve(x)
-                if watch and id(x) not in still:
-                    var = watched[path] = tape.record(inner)
-                else:
-                    var = lift(inner)
-                seen[id(x)] = var
-            elif watch and var.tape is tape and not any(v is var for v in watched.values()):
-                watched[path] = var
+            if usual and type(x) is not Var and id(x) not in seen:  # nearly always: on the shortest way
+                var = watched[path] = seen[id(x)] = tape.record(x)
+            else:
+                var = self._stand_in(x, path, tape, watch and id(x) not in still, seen)
             saved.append((slot, x, var, var.value))
             owner[name] = var
         for slot in layout.others:
@@ -77,6 +70,20 @@ class Swapped:
                 var = seen[id(x)] = lift(x if nested else resolve(x))
             saved.append((slot, x, var, var.value))
             owner[name] = var
+
+    def _stand_in(self, x: Array, path: str, tape: Tape, watch: bool, seen: dict[int, Var]) -> Var:
+        """The Var for a parameter that is shared, watched by an outer tape, given twice, or not to be watched."""
+        var = seen.get(id(x))
+        if var is None and type(x) is Var and x.tape is tape:
+            var = x  # this call was given the model twice
+        if var is None:
+            inner = lift(x) if tape.nested else resolve(x)
+            var = seen[id(x)] = tape.record(inner) if watch else lift(inner)
+            if watch:
+                self.watched[path] = var
+        elif watch and var.tape is tape and not any(v is var for v in self.watched.values()):
+            self.watched[path] = var
+        return var
 
     def restore(self, lower: Callable[[Array], Array]) -> None:
         """Parameters go back to what they were; buffers and private arrays keep what was assigned to them, lowered."""

@@ -41,6 +41,7 @@ MISTAKES = {
     ),
     "infinite": (lambda d, x: only_at(d, (0, 1), np.inf), r"at entry \(0, 1\): the gradient is inf.*One is not finite"),
     "nan": (lambda d, x: only_at(d, (1, 0), np.nan), r"at entry \(1, 0\).*One is not finite"),
+    "wrong way round": (lambda d, x: (d / x)[::-1, :] * x, "argument 0, at entry"),  # a loss of Σ y would not see it
     "shape": (lambda d, x: d[:1, :], r"shape \(1, 3\) and dtype float64 for an array of shape \(2, 3\).*unbroadcast"),
     "dtype": (lambda d, x: d.astype(np.float32), "dtype float32 for an array .* dtype float64.*cast"),
 }
@@ -62,6 +63,11 @@ def test_right_gradient_passes_and_is_reported():
     assert [c.argument for c in report.comparisons] == ["argument 0"] * 2 + ["argument 0 (second order)"] * 2
     assert len(gradcheck(lambda x: x * x, X, full=True).comparisons) == X.size
     assert len(gradcheck(lambda x: x * x, X, directions=5).comparisons) == 5
+
+
+def test_error_is_relative_to_the_larger_of_the_two():
+    report = gradcheck(square_with(lambda d, x: d * 1.25), X, rtol=0.5)
+    assert report.worst == pytest.approx(0.2, rel=1e-6)
 
 
 def test_second_order_finds_what_the_first_cannot():

@@ -401,6 +401,22 @@ def test_op_of_several_outputs_fills_in_zeros():
     assert type(constant[1]) is Var
 
 
+def test_arrays_of_tapes_that_are_closed_are_constants_to_any_op():
+    @op
+    def both(x, y):
+        return (x + y, x * y), lambda dys: (dys[0] + dys[1] * y, dys[0] + dys[1] * x)
+
+    with Tape() as closed:
+        x = closed.watch(np.asarray([2.0]))
+    found = both(x, x)
+    assert [type(y) for y in found] == [Var, Var]
+    assert [y.watched for y in found] == [False, False]
+    with Tape() as tape:
+        v = tape.watch(np.asarray([5.0]))
+        total, product = both(v, x)
+        assert_same(tape.gradient(total * product, [v], np.ones(1))[0], [10.0 + 2.0 * 7.0])
+
+
 def test_none_and_unused_outputs_stop_the_flow():
     @op
     def deaf(x):

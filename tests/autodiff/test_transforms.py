@@ -189,6 +189,16 @@ def test_vjp_of_several_outputs(backend):
     assert_same(dw, np.zeros((2, 3)))
 
 
+def test_vjp_of_one_output_twice(backend):
+    def f(x):
+        y = x * x
+        return y, [y, x]
+
+    one = backend.asarray(np.ones(3))
+    (dx,) = nnx.vjp(f, backend.asarray(X))[1]((one, [one * 10.0, one * 100.0]))
+    assert_same(dx, 22 * X + 100.0)
+
+
 def test_vjp_is_differentiable_in_its_argument_and_in_its_cotangent(backend):
     x = backend.asarray(X)
 

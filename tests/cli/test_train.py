@@ -71,6 +71,17 @@ def evaluated(folder):
     return f"{found['accuracy']:.4f}", f"{found['loss']:.4f}"
 
 
+@pytest.mark.slow
+def test_fashion_mnist(tmp_path, capsys):
+    try:
+        nnx.data.fashion_mnist()
+    except nnx.data.DatasetMissing as error:
+        pytest.skip(str(error).partition("\n")[0])
+    options = ["--data", "fashion-mnist", "--hidden", "256", "--epochs", "10"]
+    assert main(["train", *options, "--out", str(tmp_path), "--quiet"]) == 0
+    assert float(last_line(capsys.readouterr().out)["accuracy"]) >= 0.88
+
+
 def test_on_each_backend(backend, tmp_path, capsys):
     assert train("--out", tmp_path, "--name", "a") == 0
     printed = capsys.readouterr()
