@@ -109,3 +109,10 @@ def bench(session):
     session.install(TORCH)
     session.install("-e", ".")
     session.run("python", "benchmarks/steps.py", *session.posargs)
+
+
+@nox.session
+def mutants(session):
+    """Every rule of differentiation broken in small ways: a mutant that survives is a missing test. Minutes."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "tests.mutants", *session.posargs)

@@ -102,6 +102,7 @@ case(
     lambda xp, x: x**3 + (1.5 + 0.5j) ** x + x ** (0.5 + 1j) + 2.0**x + (-2.0) ** x,
     cplx(4),
 )
+case("complex powers of real ones", lambda xp, x: x ** (0.5 + 1j) + (1.5 + 0.5j) ** x + 0.5**x, P)
 case("operators with arrays", lambda xp, x, y: (x + y) * (x - y) / y + x**2 % y, P, P)
 case("maximum with a number", lambda xp, x: xp.maximum(x, 0.5) + xp.minimum(-0.5, x), A)
 case("where", lambda xp, x, y: xp.where(x > y, x * y, y), A, ROW)

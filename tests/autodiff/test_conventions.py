@@ -28,6 +28,10 @@ EDGES = {
     "root of 0": (lambda xp, x: x**0.5, [[0.0, 4.0]]),
     "inverse of 0": (lambda xp, x: x**-1.0, [[0.0, 4.0]]),
     "pow": (lambda xp, x, y: x**y, [[0.0, 0.0, 0.0, 2.0, 2.0, -2.0], [0.0, 2.0, 0.5, 0.0, 3.0, 0.0]]),
+    "pow at 0 and 1": (lambda xp, x, y: x**y, [[0.0, 0.0, 0.0, 2.0, 2.0, 1.0], [0.0, 2.0, 1.0, 0.0, 1.0, 3.0]]),
+    "pow of 0 to a negative one": (lambda xp, x, y: x**y, [[0.0, 2.0], [-1.0, -1.0]]),
+    "power of a negative number": (lambda xp, x: (-2.0) ** x, [[1.0, 2.0, 3.0]]),
+    "complex pow of arrays": (lambda xp, z, w: z**w, [[0.0, 1.0 + 2.0j], [2.0 + 0.0j, 0.5j]]),
     "power of a number": (lambda xp, x: 2.0**x + 0.0**x, [[0.0, 1.0, 2.0]]),
     "maximum": (lambda xp, x, y: xp.maximum(x, y), [[1.0, 2.0, 0.0, INF], [1.0, 1.0, 0.0, 1.0]]),
     "minimum": (lambda xp, x, y: xp.minimum(x, y), [[1.0, 2.0, 0.0, INF], [1.0, 1.0, 0.0, 1.0]]),
@@ -63,7 +67,21 @@ EDGES = {
 }
 
 
-WARNS = {"sqrt", "log", "reciprocal", "asin", "atanh", "acosh", "root of 0", "inverse of 0", "pow", "hypot", "atan2"}
+WARNS = {
+    "sqrt",
+    "log",
+    "reciprocal",
+    "asin",
+    "atanh",
+    "acosh",
+    "root of 0",
+    "inverse of 0",
+    "pow",
+    "pow of 0 to a negative one",
+    "power of a negative number",
+    "hypot",
+    "atan2",
+}
 """NumPy warns of an infinite slope, as it should; elsewhere nothing may be divided by 0 and then hidden."""
 
 

@@ -250,6 +250,20 @@ def test_hessian_and_its_product_with_a_vector(backend):
     assert_close(nnx.hvp(f, backend.asarray(X), backend.asarray(v)), expected @ v)
 
 
+def test_hessian_product_of_a_nest(backend):
+    def f(p):
+        a, (b,) = p["a"], p["b"]
+        return nnx.namespace(a).sum(a * a * b)
+
+    x, v = backend.asarray(X), backend.asarray(W[0, :])
+    found = nnx.hvp(f, {"a": x, "b": [x * 2.0]}, {"a": v, "b": [v * 3.0]})
+    assert_close(found["a"], 4 * X * W[0, :] + 2 * X * 3 * W[0, :])
+    assert_close(found["b"][0], 2 * X * W[0, :])
+    for wrong in ({"a": v}, {"a": v, "b": [v, v]}, {"a": v, "b": []}):
+        with pytest.raises(ValueError, match=r"entries for a gradient of \d: one each"):
+            nnx.hvp(f, {"a": x, "b": [x]}, wrong)
+
+
 def test_hessian_of_a_matrix_argument():
     h = nnx.hessian(lambda w: nnx.namespace(w).sum(w * w * w))(W)
     assert h.shape == (2, 3, 2, 3)

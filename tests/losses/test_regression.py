@@ -229,8 +229,9 @@ def test_options_out_of_range():
 
 def test_probabilities_out_of_range_are_named(backend):
     bad = nnx.asarray(X)
-    if not type(backend).host:
-        pytest.skip(f"reading values would wait for the device of {backend.name}")
+    if not type(backend).host:  # reading values would wait for the device
+        assert losses.binary_cross_entropy(bad, nnx.asarray(T)).shape == ()
+        return
     with pytest.raises(ValueError, match="take the sigmoid of logits first"):
         losses.binary_cross_entropy(bad, nnx.asarray(T))
 
