@@ -126,6 +126,8 @@ def _changeable(tree: ast.AST) -> Iterator[ast.expr]:
         node = stack.pop()
         if isinstance(node, ast.Raise | ast.Import | ast.ImportFrom | ast.JoinedStr):
             continue
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.istitle():
+            continue  # a name for a type
         if isinstance(node, ast.keyword) and node.arg == "strict":  # of a zip whose lengths agree
             continue
         if isinstance(node, ast.expr):

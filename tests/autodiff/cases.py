@@ -210,6 +210,12 @@ case("assignment to what is watched twice", lambda xp, x: _assigned(x * x, x[1, 
 case("take", lambda xp, x, i: [xp.take(x, i, axis=1), xp.take(x, i, axis=-2)], R, integers(0, 2, 2, -1))
 case("take of a vector", lambda xp, x, i: xp.take(x, i), ROW, integers(0, 2, 2, -1))
 case("take_along_axis", lambda xp, x, i: xp.take_along_axis(x, i, axis=0), R, integers([0, 1, 2, 0], [0, 0, 2, 1]))
+case(
+    "take_along_axis of three axes",
+    lambda xp, x, i: xp.take_along_axis(x, i, axis=1),
+    real(2, 3, 2),
+    integers([[0, 2], [2, 2]], [[1, 0], [0, 0]]),
+)
 case("take_along_axis, last", lambda xp, x, i: xp.take_along_axis(x, i), R, integers([0, 0], [1, 3], [2, 1]))
 case("sort", lambda xp, x: [xp.sort(x), xp.sort(x, axis=0, descending=True), xp.sort(x, stable=False)], A)
 case(
@@ -307,6 +313,7 @@ for _name, _m in (("", STACK), (" complex", CM)):
         _x = cplx(3, 4) if _name else A
         case(f"vector_norm {_ord}{_name}", lambda xp, a, o=_ord: xp.linalg.vector_norm(a, ord=o, axis=1), _x)
 case("vector_norm inf, keepdims", lambda xp, a: a / xp.linalg.vector_norm(a, ord=np.inf, axis=1, keepdims=True), A)
+case("svdvals tall", lambda xp, a: xp.linalg.svdvals(a), real(4, 2))
 case("solve", lambda xp, a, b: xp.linalg.solve(a, b), STACK, real(3, 2))
 case("solve of one matrix", lambda xp, a, b: xp.linalg.solve(a, b), M, real(2, 3, 2))
 case("solve for a vector", lambda xp, a, b: xp.linalg.solve(a, b), STACK, V3)

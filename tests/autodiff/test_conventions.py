@@ -177,6 +177,32 @@ def test_complex_gradients_are_jaxs_conjugated(name):
 # ---- what PyTorch need not be asked ---------------------------------------------------------------------------------
 
 
+SYMMETRIC = {
+    "cholesky": lambda xp, a: xp.linalg.cholesky(a),
+    "eigenvectors": lambda xp, a: xp.linalg.eigh(a).eigenvectors,
+    "eigenvalues": lambda xp, a: xp.linalg.eigvalsh(a),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("name", SYMMETRIC)
+def test_gradient_of_a_symmetric_matrix_is_symmetric(name, dtype):
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(3, 3)) + (1j * rng.normal(size=(3, 3)) if dtype == "complex128" else 0.0)
+    y, pullback = nnx.vjp(lambda a: SYMMETRIC[name](nnx.namespace(a), a), a @ a.conj().T + 3.0 * np.eye(3))
+    (d,) = pullback(rng.normal(size=y.shape).astype(y.dtype))
+    assert np.max(np.abs(d)) > 1e-3
+    np.testing.assert_allclose(d, d.conj().T, atol=1e-12)
+
+
+def test_pinv_cuts_singular_values_off(backend):
+    a = np.diag([4.0, 3.0, 0.1])
+    y, pullback = nnx.vjp(lambda a: nnx.namespace(a).linalg.pinv(a, rtol=0.5), backend.asarray(a))
+    assert_close(y, np.diag([1 / 4, 1 / 3, 0.0]), atol=1e-12)
+    (d,) = pullback(backend.asarray(np.eye(3)))
+    assert_close(d, np.diag([-1 / 16, -1 / 9, 0.0]), atol=1e-12)
+
+
 def test_equal_elements_share_evenly(backend):
     g = nnx.grad(lambda x: nnx.namespace(x).max(x))(backend.asarray(np.asarray([3.0, 1.0, 3.0])))
     assert_same(g, [0.5, 0.0, 0.5])

@@ -68,7 +68,7 @@ def unbroadcast(d: Array, to: Like | None) -> Array | None:
         extra = len(d.shape) - len(shape)
         axes = tuple(range(extra)) + tuple(k + extra for k, n in enumerate(shape) if n == 1 and d.shape[k + extra] != 1)
         if axes:
-            d = xp.sum(d, axis=axes, keepdims=True)
+            d = xp.sum(d, axis=axes)
         d = xp.reshape(d, shape)
     return d if d.dtype == dtype else cast(d, dtype)
 
