@@ -8,7 +8,20 @@ import importlib
 from typing import Any
 
 from nnx import functional, init, layers, losses, optim, random
-from nnx.autodiff import Tape, Var, grad, hessian, hvp, jacobian, op, stop_gradient, value_and_grad, vjp
+from nnx.autodiff import (
+    GradientMismatch,
+    Tape,
+    Var,
+    grad,
+    gradcheck,
+    hessian,
+    hvp,
+    jacobian,
+    op,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+)
 from nnx.backend import (
     Backend,
     BackendUnavailable,
@@ -71,6 +84,7 @@ __all__ = [
     "BackendUnavailable",
     "Dropout",
     "Flatten",
+    "GradientMismatch",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -106,6 +120,7 @@ __all__ = [
     "functional",
     "get_backend",
     "grad",
+    "gradcheck",
     "hessian",
     "hvp",
     "init",
