@@ -129,6 +129,12 @@ def test_what_a_package_exports_is_there(package):
             assert not callable(getattr(value, public, None)), f"{name}.{public} is the module, not what is in it"
 
 
+@pytest.mark.parametrize("path", FILES, ids=ids)
+def test_types_are_silenced_in_backends_alone(path):
+    if path.parent.name != "backend":
+        assert "type: ignore" not in path.read_text(), "say what it is: a typed local, typing.cast"
+
+
 @pytest.mark.parametrize("path", [*FILES, *sorted(TESTS.rglob("*.py"))], ids=ids)
 def test_every_file_opens_with_a_sentence(path):
     text = path.read_text("utf-8")

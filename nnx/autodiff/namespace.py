@@ -74,20 +74,22 @@ class DifferentiableNamespace:
     ) -> Var:
         """obj as a Var: one that is a Var stays watched, anything else becomes a constant."""
         if type(obj) is Var:
-            moved = obj if device is None or device == obj.device else to_device(obj, device)
+            moved: Var = obj if device is None or device == obj.device else to_device(obj, device)
             if dtype is not None and dtype != moved.dtype:
-                return astype(moved, dtype)  # type: ignore[no-any-return]
+                moved = astype(moved, dtype)
             return RULES["positive"](moved) if copy and moved is obj else moved
         if isinstance(obj, list | tuple) and _any_watched(obj):
             raise TypeError("asarray of a list of watched arrays would lose their gradients: use xp.stack(arrays)")
-        return lift(self.underneath.asarray(_plain(obj), dtype=dtype, device=device, copy=copy))  # type: ignore[no-any-return]
+        found: Var = lift(self.underneath.asarray(_plain(obj), dtype=dtype, device=device, copy=copy))
+        return found
 
     def full(
         self, shape: int | Shape, fill_value: Any, *, dtype: DType | None = None, device: Device | None = None
     ) -> Var:
         """An array of one number; of a watched one, that one stretched."""
         if type(fill_value) is not Var:
-            return lift(self.underneath.full(shape, fill_value, dtype=dtype, device=device))  # type: ignore[no-any-return]
+            found: Var = lift(self.underneath.full(shape, fill_value, dtype=dtype, device=device))
+            return found
         size = (shape,) if isinstance(shape, int) else tuple(shape)
         return self.asarray(broadcast_to(fill_value, size), dtype=dtype, device=device)
 
@@ -96,7 +98,8 @@ class DifferentiableNamespace:
     ) -> Var:
         """An array like x of one number; of a watched one, that one stretched."""
         if type(fill_value) is not Var:
-            return lift(self.underneath.full_like(innermost(x), fill_value, dtype=dtype, device=device))  # type: ignore[no-any-return]
+            found: Var = lift(self.underneath.full_like(innermost(x), fill_value, dtype=dtype, device=device))
+            return found
         return self.full(x.shape, fill_value, dtype=x.dtype if dtype is None else dtype, device=device)
 
 

@@ -52,7 +52,8 @@ def _iter(self: Var) -> Any:
 
 
 def _invert(self: Var) -> Var:
-    return lift(~innermost(self))  # type: ignore[no-any-return]
+    found: Var = lift(~innermost(self))
+    return found
 
 
 def _transpose(self: Var) -> Any:

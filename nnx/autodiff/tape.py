@@ -14,7 +14,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from types import FunctionType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from nnx.autodiff.var import Var
 from nnx.backend import MixedBackends, are_mixed, backend_of, innermost, is_array, mixed, namespace
@@ -242,7 +242,7 @@ def recorded(rule: F, boxes: bool) -> F:
         tape.nodes.append((at, parents, pullback))
         return Var(y, tape, at)
 
-    return call  # type: ignore[return-value]
+    return cast(F, call)
 
 
 ERRORS = (TypeError, ValueError, RuntimeError)

@@ -63,7 +63,8 @@ class Var:
     @property
     def shape(self) -> Shape:
         """The sizes of the axes."""
-        return self.value.shape  # type: ignore[no-any-return]
+        shape: Shape = self.value.shape
+        return shape
 
     @property
     def dtype(self) -> DType:
@@ -73,7 +74,8 @@ class Var:
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self.value.ndim  # type: ignore[no-any-return]
+        ndim: int = self.value.ndim
+        return ndim
 
     @property
     def size(self) -> int | None:
@@ -116,7 +118,8 @@ class Var:
         return innermost(self).__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> tuple[Any, int]:
-        return innermost(self).__dlpack_device__()  # type: ignore[no-any-return]
+        device: tuple[Any, int] = innermost(self).__dlpack_device__()
+        return device
 
     if TYPE_CHECKING:  # attached by nnx.autodiff.operators, rule by rule
 

@@ -156,7 +156,8 @@ def mixed(*arrays: Array) -> MixedBackends:
 
 def _side(x: Array) -> tuple[str, str]:
     x = innermost(x)
-    return backend_of(x).name, str(getattr(x, "device", "cpu"))
+    library = backend_of(x)
+    return library.name, library.device_name(getattr(x, "device", "cpu"))
 
 
 def are_mixed(*arrays: Array) -> bool:

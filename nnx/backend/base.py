@@ -122,6 +122,15 @@ class Backend:
         return {str(device): device for device in cls.namespace().__array_namespace_info__().devices()}
 
     @classmethod
+    def device_name(cls, device: Device) -> str:
+        """What `NNX_DEVICE` calls this device; the library's own words for one that it does not list."""
+        try:
+            known = cls.devices()
+        except Exception:  # asked while another error is being explained, which comes first
+            known = {}
+        return next((name for name, other in known.items() if other == device), str(device))
+
+    @classmethod
     def is_gpu(cls, device: Device) -> bool:
         """Whether the device is an accelerator (`auto` looks for one)."""
         return False

@@ -49,7 +49,7 @@ class CupyBackend(Backend):
 
         try:
             driver, runtime = cupy.cuda.runtime.driverGetVersion(), cupy.cuda.runtime.runtimeGetVersion()
-        except Exception:
+        except Exception:  # advice on one error must not end in another, whatever a broken driver raises
             driver, runtime = 0, 0
         if not driver:
             found = "no NVIDIA driver was found: install one (nvidia-smi must work), no toolkit is needed"
@@ -126,7 +126,7 @@ def _memory_words() -> str:
 
     try:
         free, total = cupy.cuda.runtime.memGetInfo()
-    except Exception:
+    except Exception:  # as above: the error that is being explained comes first
         return ""
     pool = cupy.get_default_memory_pool().total_bytes()
     return f" ({free / 2**20:,.0f} of {total / 2**20:,.0f} MiB are free, CuPy's own pool holds {pool / 2**20:,.0f})"

@@ -1,7 +1,8 @@
 """Penalties: what large weights cost, to be added to the loss inside of the function whose gradient is taken."""
 
-from nnx.autodiff.tree import leaves, swappable
+from nnx.autodiff.tree import leaves
 from nnx.backend import namespace
+from nnx.layers.module import Module
 from nnx.typing import Array, Tree
 
 
@@ -32,7 +33,7 @@ def l2_penalty(model_or_params: Tree) -> Array:
 def _arrays(model_or_params: Tree) -> list[Array]:
     arrays: list[Array] = []
     for leaf in leaves(model_or_params):
-        arrays += leaf.trainable().values() if swappable(leaf) else [leaf]  # type: ignore[attr-defined]
+        arrays += leaf.trainable().values() if isinstance(leaf, Module) else [leaf]
     if not arrays:
         raise ValueError("a penalty of no parameters: expected a Module with trainable ones, or arrays")
     return arrays

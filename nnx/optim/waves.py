@@ -1,7 +1,7 @@
 """Schedules along a wave: cosine annealing, with and without restarts, and the one cycle."""
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 from nnx.optim.base import Optimizer
 from nnx.optim.schedules import Schedule
@@ -103,8 +103,9 @@ class OneCycleLR(Schedule):
     def _set(self, t: int) -> None:
         super()._set(t)
         if self.cycle_momentum:
-            momentum, optimizer = self._between(t, 2), self.optimizer
+            momentum = self._between(t, 2)
+            optimizer: Any = self.optimizer  # SGD has a momentum, Adam its betas
             if hasattr(optimizer, "betas"):
                 optimizer.betas = (momentum, *optimizer.betas[1:])
             else:
-                optimizer.momentum = momentum  # type: ignore[attr-defined]
+                optimizer.momentum = momentum

@@ -29,7 +29,8 @@ def loader_of(x: Any, y: Any, batch_size: int, shuffle: bool = False) -> Iterabl
             f"expected arrays x and y, or a loader of (x, y) batches, got {type(x).__name__} without y: fit(x, y), or "
             "nnx.data.DataLoader(dataset)"
         )
-    return x  # type: ignore[no-any-return]
+    loader: Iterable[Any] = x
+    return loader
 
 
 def parts(batch: Any) -> tuple[Any, Array]:

@@ -1,6 +1,7 @@
 """From an array to its library, between libraries, and what two of them in one call are told."""
 
 import operator
+import re
 import types
 
 import numpy as np
@@ -476,3 +477,21 @@ def test_what_stands_in_for_the_librarys_wrapper_conforms(backend):
     assert_same(xp.max(i, axis=0), np.max(nnx.to_numpy(i), axis=0))
     assert_same(xp.astype(x, xp.float64, copy=False), f.astype("float64"))
     assert_same(xp.ones_like(xp.sum(x)), np.asarray(1.0, dtype="float32"))
+
+
+def test_the_advice_for_two_devices_works():
+    strict = [nnx.get_backend("array_api_strict", name) for name in ("CPU_DEVICE", "device1")]
+    x, w = (backend.asarray(np.ones((2, 3))) for backend in strict)
+    with pytest.raises(nnx.MixedBackends) as caught:
+        nnx.functional.linear(x, w)
+    advice = re.search(r"nnx\.asarray\(x, [^)]*\)", str(caught.value))[0]
+    # what to move is the user's to say: the other side
+    moved = eval(advice, {"nnx": nnx, "x": w})
+    assert nnx.functional.linear(x, moved).shape == (2, 2)
+
+
+def test_a_device_is_named_as_it_is_chosen(backend):
+    library = type(backend)
+    for name, device in library.devices().items():
+        assert library.device_name(device) == name
+        assert backend.open(name).device == device

@@ -8,6 +8,7 @@ fastest. Through an analytic y = f(z) it is dy · conj(f′(z)); where a real ar
 """
 
 import functools
+import typing
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -43,7 +44,7 @@ def composed(function: F, name: str = "") -> F:
         return y if type(y) is Var else tree_map(lift, y)
 
     RULES[name or function.__name__] = call
-    return call  # type: ignore[return-value]
+    return typing.cast(F, call)
 
 
 def named(name: str, rule: F, doc: str) -> F:
