@@ -1,58 +1,17 @@
 """Network-sized functions, forward and pullback side by side; PyTorch's `torch.nn.functional` by its names."""
 
-from nnx.functional.activations import gelu, log_softmax, relu, sigmoid, softmax, tanh
-from nnx.functional.dropout import dropout
-from nnx.functional.linear import linear
-from nnx.functional.rectifiers import (
-    celu,
-    elu,
-    glu,
-    hardshrink,
-    hardsigmoid,
-    hardswish,
-    hardtanh,
-    leaky_relu,
-    prelu,
-    relu6,
-    rrelu,
-    selu,
-    softshrink,
-    threshold,
-)
-from nnx.functional.shape import flatten
-from nnx.functional.smooth import logsigmoid, mish, silu, softmin, softplus, softsign, tanhshrink
-from nnx.functional.special import erf
+from nnx.functional import activations, rectifiers, shape, smooth, special
+from nnx.functional.activations import *
+from nnx.functional.dropout import *
+from nnx.functional.linear import *
+from nnx.functional.rectifiers import *
+from nnx.functional.shape import *
+from nnx.functional.smooth import *
+from nnx.functional.special import *
 
-__all__ = [
-    "celu",
-    "dropout",
-    "elu",
-    "erf",
-    "flatten",
-    "gelu",
-    "glu",
-    "hardshrink",
-    "hardsigmoid",
-    "hardswish",
-    "hardtanh",
-    "leaky_relu",
-    "linear",
-    "log_softmax",
-    "logsigmoid",
-    "mish",
-    "prelu",
-    "relu",
-    "relu6",
-    "rrelu",
-    "selu",
-    "sigmoid",
-    "silu",
-    "softmax",
-    "softmin",
-    "softplus",
-    "softshrink",
-    "softsign",
-    "tanh",
-    "tanhshrink",
-    "threshold",
-]
+__all__ = ["dropout", "linear"]  # their modules bear the same names, which the functions hide
+__all__ += activations.__all__
+__all__ += rectifiers.__all__
+__all__ += shape.__all__
+__all__ += smooth.__all__
+__all__ += special.__all__

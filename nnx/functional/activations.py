@@ -8,6 +8,8 @@ from nnx.backend import namespace
 from nnx.functional.special import erf
 from nnx.typing import Array, DType, Namespace
 
+__all__ = ["gelu", "log_softmax", "relu", "sigmoid", "softmax", "tanh"]
+
 SQRT_HALF = math.sqrt(0.5)
 INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 

@@ -4,6 +4,8 @@ from nnx.backend import namespace
 from nnx.random import keep_mask
 from nnx.typing import Array
 
+__all__ = ["dropout"]
+
 
 def dropout(x: Array, p: float = 0.5, training: bool = True) -> Array:
     """x · mask / (1 - p): each entry is dropped with probability p, the others grow so that the mean stays.

@@ -11,6 +11,8 @@ from nnx.autodiff import op
 from nnx.backend import namespace
 from nnx.typing import Array
 
+__all__ = ["linear"]
+
 
 @op
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Any:

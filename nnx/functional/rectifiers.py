@@ -9,6 +9,23 @@ from nnx.functional.activations import sigmoid
 from nnx.random import bits
 from nnx.typing import Array, Namespace
 
+__all__ = [
+    "celu",
+    "elu",
+    "glu",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "leaky_relu",
+    "prelu",
+    "relu6",
+    "rrelu",
+    "selu",
+    "softshrink",
+    "threshold",
+]
+
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
 

@@ -5,6 +5,8 @@ import math
 from nnx.backend import namespace
 from nnx.typing import Array
 
+__all__ = ["flatten"]
+
 
 def flatten(x: Array, start_dim: int = 0, end_dim: int = -1) -> Array:
     """Axes start_dim to end_dim made one.

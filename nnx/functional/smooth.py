@@ -7,6 +7,8 @@ from nnx.backend import namespace
 from nnx.functional.activations import sigmoid, softmax
 from nnx.typing import Array
 
+__all__ = ["logsigmoid", "mish", "silu", "softmin", "softplus", "softsign", "tanhshrink"]
+
 
 @op
 def silu(x: Array) -> Any:

@@ -11,6 +11,8 @@ from nnx.autodiff import op
 from nnx.backend import kernel, namespace
 from nnx.typing import Array
 
+__all__ = ["erf"]
+
 # |x| ≤ 0.46875: x P(x²) / Q(x²), highest power first
 P1 = (
     1.85777706184603153e-1,

@@ -1,76 +1,17 @@
 """Layers: Modules that hold the arrays of a network, under PyTorch's names."""
 
-from nnx.layers.activations import (
-    GELU,
-    GLU,
-    Identity,
-    LogSigmoid,
-    LogSoftmax,
-    Mish,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softmax2d,
-    Softmin,
-    Softplus,
-    Softsign,
-    Tanh,
-    Tanhshrink,
-)
-from nnx.layers.containers import Sequential
-from nnx.layers.dropout import Dropout
-from nnx.layers.linear import Flatten, Linear
-from nnx.layers.module import Module
-from nnx.layers.rectifiers import (
-    CELU,
-    ELU,
-    SELU,
-    Hardshrink,
-    Hardsigmoid,
-    Hardswish,
-    Hardtanh,
-    LeakyReLU,
-    PReLU,
-    ReLU,
-    ReLU6,
-    RReLU,
-    Softshrink,
-    Threshold,
-)
+from nnx.layers import activations, containers, dropout, linear, module, rectifiers
+from nnx.layers.activations import *
+from nnx.layers.containers import *
+from nnx.layers.dropout import *
+from nnx.layers.linear import *
+from nnx.layers.module import *
+from nnx.layers.rectifiers import *
 
-__all__ = [
-    "CELU",
-    "ELU",
-    "GELU",
-    "GLU",
-    "SELU",
-    "Dropout",
-    "Flatten",
-    "Hardshrink",
-    "Hardsigmoid",
-    "Hardswish",
-    "Hardtanh",
-    "Identity",
-    "LeakyReLU",
-    "Linear",
-    "LogSigmoid",
-    "LogSoftmax",
-    "Mish",
-    "Module",
-    "PReLU",
-    "RReLU",
-    "ReLU",
-    "ReLU6",
-    "Sequential",
-    "SiLU",
-    "Sigmoid",
-    "Softmax",
-    "Softmax2d",
-    "Softmin",
-    "Softplus",
-    "Softshrink",
-    "Softsign",
-    "Tanh",
-    "Tanhshrink",
-    "Threshold",
-]
+__all__: list[str] = []
+__all__ += activations.__all__
+__all__ += containers.__all__
+__all__ += dropout.__all__
+__all__ += linear.__all__
+__all__ += module.__all__
+__all__ += rectifiers.__all__

@@ -5,6 +5,24 @@ from nnx.backend import is_array
 from nnx.layers.module import Module
 from nnx.typing import Array
 
+__all__ = [
+    "GELU",
+    "GLU",
+    "Identity",
+    "LogSigmoid",
+    "LogSoftmax",
+    "Mish",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softmax2d",
+    "Softmin",
+    "Softplus",
+    "Softsign",
+    "Tanh",
+    "Tanhshrink",
+]
+
 
 class Activation(Module):
     """A layer that is a function and its options."""

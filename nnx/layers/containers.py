@@ -7,6 +7,8 @@ from nnx.layers.module import Module
 from nnx.layers.structure import is_module, names_in
 from nnx.typing import Array
 
+__all__ = ["Sequential"]
+
 
 class Sequential(Module):
     """A composite function: each layer is applied to what the one before it returned.

@@ -4,6 +4,8 @@ from nnx import functional as F
 from nnx.layers.module import Module
 from nnx.typing import Array
 
+__all__ = ["Dropout"]
+
 
 class Dropout(Module):
     """In training each entry is set to zero with probability p and the others divided by 1 - p."""

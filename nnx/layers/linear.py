@@ -7,6 +7,8 @@ from nnx import init
 from nnx.layers.module import Module
 from nnx.typing import Array
 
+__all__ = ["Flatten", "Linear"]
+
 
 class Linear(Module):
     """z = x Wᵀ + b.

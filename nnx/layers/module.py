@@ -18,6 +18,8 @@ from nnx.layers.structure import Kind, Layout, any_leaf, holds_module, is_tree, 
 from nnx.layers.swapping import Holder, Swapped
 from nnx.typing import Array, Device, DType
 
+__all__ = ["Module"]
+
 
 class Module:
     """The base of every layer and model: write `__init__` with arrays and layers as attributes, and `__call__`.

@@ -5,6 +5,23 @@ from nnx.init import constant
 from nnx.layers.activations import Activation
 from nnx.typing import Array
 
+__all__ = [
+    "CELU",
+    "ELU",
+    "SELU",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "LeakyReLU",
+    "PReLU",
+    "RReLU",
+    "ReLU",
+    "ReLU6",
+    "Softshrink",
+    "Threshold",
+]
+
 
 class ReLU(Activation):
     """max(x, 0)."""
