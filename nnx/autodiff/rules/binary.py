@@ -60,10 +60,12 @@ def pow(x1: Array, x2: Array, /) -> Any:
 
     def dx1(dy: Array) -> Array | None:
         if s2 is None:
-            return unbroadcast(dy * conj(x1 ** (x2 - 1) * x2), s1) if x2 != 0 else xp.zeros_like(x1)
+            if x2 == 0:
+                return xp.zeros_like(x1)
+            return unbroadcast(dy * conj((x1 if x2 == 2 else x1 ** (x2 - 1)) * x2), s1)
         # the exponent is kept away from 0 - 1 where x2 is 0: 0 ** -1 would be infinite, and times 0 not a number
         safe = xp.where(x2 == 0, xp.ones_like(x2), x2)
-        return unbroadcast(xp.where(x2 == 0, xp.zeros_like(dy), dy * conj(x2 * x1 ** (safe - 1))), s1)
+        return unbroadcast(xp.where(x2 == 0, 0.0, dy * conj(x2 * x1 ** (safe - 1))), s1)
 
     def dx2(dy: Array) -> Array | None:
         if s1 is None:
@@ -72,7 +74,7 @@ def pow(x1: Array, x2: Array, /) -> Any:
         safe = xp.where(zero, xp.ones_like(x1), x1)
         # a negative base has a logarithm among complex numbers alone
         slope = y * xp.log(xp.astype(safe, y.dtype) if is_complex(y) else safe)
-        return unbroadcast(xp.where(zero, xp.zeros_like(dy), dy * conj(slope)), s2)
+        return unbroadcast(xp.where(zero, 0.0, dy * conj(slope)), s2)
 
     return y, lambda dy: (lambda: dx1(dy), lambda: dx2(dy))
 
@@ -93,7 +95,7 @@ def _larger(name: str, wins: Callable[[Array, Array], Array]) -> None:
         s1, s2 = like(x1), like(x2)
 
         def share(dy: Array, a: Array, b: Array) -> Array:
-            return xp.where(wins(a, b), dy, xp.where(a == b, dy * 0.5, xp.zeros_like(dy)))
+            return xp.where(wins(a, b), dy, xp.where(a == b, dy * 0.5, 0.0))
 
         return getattr(xp, name)(x1, x2), lambda dy: (
             lambda: unbroadcast(share(dy, x1, x2), s1),
@@ -171,8 +173,8 @@ def where(condition: Array, x1: Array, x2: Array, /) -> Any:
     s1, s2 = like(x1), like(x2)
     return xp.where(condition, x1, x2), lambda dy: (
         None,
-        lambda: unbroadcast(xp.where(condition, dy, xp.zeros_like(dy)), s1),
-        lambda: unbroadcast(xp.where(condition, xp.zeros_like(dy), dy), s2),
+        lambda: unbroadcast(xp.where(condition, dy, 0.0), s1),
+        lambda: unbroadcast(xp.where(condition, 0.0, dy), s2),
     )
 
 
@@ -184,7 +186,7 @@ def _clip(x: Array, low: Array, high: Array) -> Any:
     above = None if high is None else x > high
 
     def only(dy: Array, chosen: Array) -> Array:
-        return xp.where(chosen, dy, xp.zeros_like(dy))
+        return xp.where(chosen, dy, 0.0)
 
     def dx(dy: Array) -> Array | None:
         for cut in (below, above):

@@ -17,27 +17,17 @@ def matmul(x1: Array, x2: Array, /) -> Any:
     rows, columns = x1.ndim == 1, x2.ndim == 1
     y = xp.matmul(x1, x2)
 
-    def matrices(dy: Array) -> tuple[Array, Array, Array]:
-        """dy, x1 and x2 with the axes that a vector lacks."""
-        if columns:
-            dy = xp.expand_dims(dy, axis=-1)
-        if rows:
-            dy = xp.expand_dims(dy, axis=-2)
-        return (
-            dy,
-            xp.expand_dims(x1, axis=0) if rows else x1,
-            xp.expand_dims(x2, axis=1) if columns else x2,
-        )
+    def matrix(dy: Array) -> Array:
+        """dy with the axes that a vector lacks."""
+        dy = dy[..., None] if columns else dy
+        return dy[..., None, :] if rows else dy
 
     def dx1(dy: Array) -> Any:
-        dy, _, b = matrices(dy)
-        d = xp.matmul(dy, adjoint(b))
-        return unbroadcast(d, s1)
+        return unbroadcast(xp.matmul(matrix(dy), adjoint(x2[:, None] if columns else x2)), s1)
 
     def dx2(dy: Array) -> Any:
-        dy, a, _ = matrices(dy)
-        d = xp.matmul(adjoint(a), dy)
-        return unbroadcast(xp.squeeze(d, axis=-1) if columns else d, s2)
+        d = xp.matmul(adjoint(x1[None, :] if rows else x1), matrix(dy))
+        return unbroadcast(d[..., 0] if columns else d, s2)
 
     return y, lambda dy: (lambda: dx1(dy), lambda: dx2(dy))
 
@@ -101,7 +91,7 @@ def _diagonal(x: Array, offset: int) -> Any:
         blocks = [xp.zeros((*dy.shape[:-1], r), dtype=dy.dtype, device=device_of(dy)) for r in (above, n - above - k)]
         column = xp.expand_dims(xp.concat([blocks[0], dy, blocks[1]], axis=-1), axis=-1)
         here = xp.eye(n, m, k=offset, dtype=xp.bool, device=device_of(dy))
-        return xp.where(here, column, xp.zeros_like(column)), None
+        return xp.where(here, column, 0.0), None
 
     return y, pullback
 
