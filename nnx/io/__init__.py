@@ -1,15 +1,19 @@
 """Checkpoints and records: safetensors files written whole or not at all, and logs of one JSON line a record."""
 
 from nnx.io.atomic import write_atomically
-from nnx.io.checkpoints import CheckpointError, load, load_safetensors, save, save_safetensors
+from nnx.io.checkpoints import load, load_safetensors, save, save_safetensors
+from nnx.io.errors import CheckpointError
 from nnx.io.lines import JsonLines
+from nnx.io.torch_files import load_torch, save_torch
 
 __all__ = [
     "CheckpointError",
     "JsonLines",
     "load",
     "load_safetensors",
+    "load_torch",
     "save",
     "save_safetensors",
+    "save_torch",
     "write_atomically",
 ]

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from nnx.backend import is_array, to_numpy
 from nnx.io.atomic import write_atomically
+from nnx.io.errors import CheckpointError
+from nnx.io.torch_files import SUFFIXES, load_torch, save_torch
 
 __all__ = ["CheckpointError", "load", "load_safetensors", "save", "save_safetensors"]
 
@@ -24,10 +26,6 @@ File = str | os.PathLike[str]
 HostArray = NDArray[Any]
 KEY = "nnx"
 MARK = '{"crc32": '  # how nnx's metadata begins, by which it is known even if its key was damaged
-
-
-class CheckpointError(ValueError):
-    """A file is no whole safetensors file; the message names it, what is wrong, and the way out."""
 
 
 class HasState(Protocol):
@@ -39,20 +37,26 @@ class HasState(Protocol):
 
 
 def save(path: File, model: HasState, metadata: Mapping[str, Any] | None = None) -> None:
-    """Write `model.state_dict()` to a safetensors file, atomically.
+    """Write `model.state_dict()` to a safetensors file (or PyTorch's, by the suffix .pt, .pth or .bin), atomically.
 
     metadata: what JSON can hold. Raises TypeError for values that it, or safetensors, cannot hold.
     """
-    save_safetensors(path, model.state_dict(), metadata)
+    if Path(path).suffix in SUFFIXES:
+        if metadata:
+            raise TypeError(f"{path}: PyTorch's files hold arrays alone, got metadata: save as .safetensors")
+        save_torch(path, model.state_dict())
+    else:
+        save_safetensors(path, model.state_dict(), metadata)
 
 
 def load(path: File, model: HasState, strict: bool = True) -> dict[str, Any]:
     """Load a safetensors file into the model, on whichever backend and device it lives; returns the file's metadata.
 
+    A file with the suffix .pt, .pth or .bin is PyTorch's, read without running code (see nnx.io.load_torch).
     strict: every name of the model must be in the file and the other way round. Raises CheckpointError for a damaged
     file, and what `model.load_state_dict` raises for names and shapes that do not match.
     """
-    arrays, metadata = load_safetensors(path)
+    arrays, metadata = (load_torch(path), {}) if Path(path).suffix in SUFFIXES else load_safetensors(path)
     model.load_state_dict(dict(arrays), strict=strict)  # from the host to where the model lives
     return metadata
 
