@@ -15,10 +15,13 @@ NEEDS = {
     "torch": [TORCH],
     "jax": ["jax"],
     "cupy": ["cupy-cuda13x[ctk]"],
-    "dpnp": ["dpnp"],
+    "dpnp": [TORCH, "dpnp"],
 }
 NAMES = {"strict": "array_api_strict"}
 EMULATOR = ["cupy-cuda13x>=14", "cuda-toolkit[cudart,nvrtc]==13.*"]  # and g++: no driver, no GPU
+EMULATOR_12 = ["cupy-cuda12x>=14", "cuda-toolkit[cudart,nvrtc]==12.*"]
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""For runs in several processes: the threads of their libraries would wait for each other."""
 ARCHITECTURES = ["75", "80", "86", "89", "90", "100", "120"]
 
 
@@ -33,7 +36,8 @@ def _tests(name, needs):
         if name == "cupy":
             env["NNX_TEST_CUPY"] = "require"
         if name == "dpnp":
-            env["OCL_ICD_FILENAMES"] = str(next(Path(session.virtualenv.location).glob("lib/libintelocl.so"), ""))
+            runtime = Path(session.virtualenv.location).resolve() / "lib" / "libintelocl.so"  # for CPUs
+            env["OCL_ICD_FILENAMES"] = str(runtime)
         session.run("pytest", *session.posargs, env=env)
 
 
@@ -45,19 +49,34 @@ for _name, _needs in NEEDS.items():
 def tests(session):
     """The whole suite on every backend that runs without a GPU, as CI runs it."""
     session.install(TORCH)
-    session.install("jax", "-e", ".[test]")
-    env = {"NNX_TEST_BACKENDS": "numpy,array_api_strict,torch,jax"}
+    session.install("jax", "-e", ".[test,oracles]")
+    env = {"NNX_TEST_BACKENDS": "numpy,array_api_strict,torch,jax"} | ONE_THREAD
     session.run("pytest", "-n", str(min(4, os.cpu_count() or 1)), *session.posargs, env=env)
 
 
-@nox.session(name="tests-cupy-emulated", tags=["tests", "cpu"])
-def tests_cupy_emulated(session):
-    """The whole suite on CuPy, whose official wheel runs under the CUDA emulator: no GPU is involved."""
+@nox.session(name="tests-no-float64", tags=["tests", "cpu"])
+def tests_no_float64(session):
+    """What a backend can change, on array-api-strict's device without float64 (tests/narrow.py says how)."""
     session.install(TORCH)  # the oracle
-    session.install(*EMULATOR, "jax", "-e", ".[test]")
-    env = {"NNX_TEST_BACKENDS": "cupy", "NNX_TEST_CUPY": "emulated"}
-    session.run("pytest", "-n", "2", "--must-run", "cupy", *session.posargs, env=env)
-    session.log("CuPy was EMULATED on the CPU (tests/cuda_emulator/README.md); on a GPU: nox -s tests-cupy")
+    session.install("-e", ".[test]")
+    env = {"NNX_TEST_BACKENDS": "array_api_strict", "NNX_TEST_STRICT_DEVICE": "no_float64"}
+    which = ["-m", "on_backend", "--must-run", "array_api_strict", "--ignore=tests/cuda_emulator", "tests"]
+    session.run("pytest", *which, *session.posargs, env=env)
+
+
+def _tests_emulated(name, wheel):
+    @nox.session(name=name, tags=["tests", "cpu"])
+    def session(session):
+        """The whole suite on CuPy, whose official wheel runs under the CUDA emulator: no GPU is involved."""
+        session.install(TORCH)  # the oracle
+        session.install(*wheel, "jax", "-e", ".[test]")
+        env = {"NNX_TEST_BACKENDS": "cupy", "NNX_TEST_CUPY": "emulated"} | ONE_THREAD
+        session.run("pytest", "-n", "2", "--must-run", "cupy", *session.posargs, env=env)
+        session.log("CuPy was EMULATED on the CPU (tests/cuda_emulator/README.md); on a GPU: nox -s tests-cupy")
+
+
+_tests_emulated("tests-cupy-emulated", EMULATOR)
+_tests_emulated("tests-cupy-emulated-12", EMULATOR_12)
 
 
 @nox.session
@@ -109,6 +128,20 @@ def bench(session):
     session.install(TORCH)
     session.install("-e", ".")
     session.run("python", "benchmarks/steps.py", *session.posargs)
+
+
+@nox.session(name="docs-array-api", tags=["cpu"])
+def docs_array_api(session):
+    """docs/array-api.md, written anew from the tables of rules and cases, which a test compares with it."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "tests.conformance.page")
+
+
+@nox.session
+def conformance(session):
+    """How many calls of the standard's functions equal the library's underneath: a table. Minutes."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "tests.conformance", *session.posargs)
 
 
 @nox.session

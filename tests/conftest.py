@@ -15,18 +15,22 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import pytest
 
 import nnx
-from tests import support
+from tests import narrow, support
 
 CUPY = os.environ.get("NNX_TEST_CUPY", "")
 if CUPY == "emulated":
     from tests import cuda_emulator
 
     cuda_emulator.activate()
+if support.WITHOUT_FLOAT64:
+    narrow.install()
 
 ran: Counter[str] = Counter()
 skipped: Counter[str] = Counter()
 refused: Counter[str] = Counter()
-HARMLESS = ("slow:", "one library", "one side")  # skipped by what a test is, not by what this machine lacks
+EXCUSES = ("not emulated:", "no float64:")
+# skipped by what a test or a library is, not by what this machine lacks
+HARMLESS = ("slow:", "one library", "one side", "no float16", "no data-dependent shapes")
 
 
 def pytest_addoption(parser):
@@ -34,14 +38,17 @@ def pytest_addoption(parser):
     parser.addoption("--must-run", metavar="BACKEND", help="fail unless its tests passed and none of them was skipped")
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "float64(why): cannot be run in float32 in its place, where there is no float64")
+
+
 def pytest_collection_modifyitems(config, items):
     for item in items:
         if "backend" in item.fixturenames or item.nodeid.startswith(("tests/cuda_emulator/", "tests/portability/")):
             item.add_marker("on_backend")
-    if config.getoption("--slow"):
-        return
-    for item in items:
-        if "slow" in item.keywords:
+        if "backend" in item.fixturenames and support.WITHOUT_FLOAT64 and (reason := narrow.subject(item)):
+            item.add_marker(pytest.mark.skip(reason=f"no float64: {reason}"))
+        if "slow" in item.keywords and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
 
 
@@ -77,6 +84,8 @@ def pytest_runtest_call(item):
     except Exception as error:
         if CUPY == "emulated" and (refused := support.needs_a_gpu(error)):
             pytest.skip(f"not emulated: {refused}")
+        if support.WITHOUT_FLOAT64 and (reason := narrow.excuse(error)):
+            pytest.skip(f"no float64: {reason}")
         raise
 
 
@@ -87,7 +96,7 @@ def pytest_runtest_logreport(report):
     found = [name for name in support.BACKENDS if name in parameters][:1]
     if report.when == "call" and report.passed:
         ran.update(found)
-    elif report.skipped and "not emulated:" in str(report.longrepr):
+    elif report.skipped and any(excuse in str(report.longrepr) for excuse in EXCUSES):
         refused.update(found)
     elif report.skipped and not hasattr(report, "wasxfail") and not any(r in str(report.longrepr) for r in HARMLESS):
         skipped.update(found)
@@ -109,11 +118,13 @@ def pytest_sessionfinish(session):
 
 def pytest_terminal_summary(terminalreporter, config):
     counts = ", ".join(f"{name} {ran[name]}" for name in support.BACKENDS if ran[name])
-    emulated = ""
+    emulated = narrowed = ""
+    if support.WITHOUT_FLOAT64:
+        narrowed = f" (on a device without float64, which {refused['array_api_strict']} more are about)"
     if CUPY == "emulated":
         emulated = (
             f" (cupy under CUDA emulation, not on a GPU; {refused['cupy']} more need cuSOLVER or cuFFT, which it lacks)"
         )
-    terminalreporter.write_line(f"tests passed by backend: {counts or 'none is parametrized'}{emulated}")
+    terminalreporter.write_line(f"tests passed by backend: {counts or 'none is parametrized'}{emulated}{narrowed}")
     if reason := _missed(config):
         terminalreporter.write_line(reason, red=True)

@@ -1,9 +1,11 @@
 """The table of known backends: a name and the class that holds its facts, imported when first asked for.
 
-Others join it through the entry-point group `nnx.backends` (name = "package.module:Class") or `register`.
+Others join it through the entry-point group `nnx.backends` (name = "package.module:Class") or `register`; a name that
+is known here stays what it is, whatever entry points say. examples/third_party_backend.py shows how it is done.
 """
 
 import importlib
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING
 from nnx.backend.base import Backend, BackendUnavailable
 
 if TYPE_CHECKING:  # it is a fifth of the time that `import nnx` takes
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import Distribution, EntryPoint
 
 _KNOWN = {
     "numpy": "nnx.backend.numpy:NumpyBackend",
@@ -24,6 +26,10 @@ _KNOWN = {
     "array_api_strict": "nnx.backend.strict:StrictBackend",
 }
 _REGISTERED: dict[str, type[Backend]] = {}
+_GROUP = "nnx.backends"
+_VALUE = re.compile(r"[\w.]+:[\w.]+")
+_FACTS = ("name", "package", "install")
+"""What every backend's class says of itself."""
 
 
 on_register: list[Callable[[], None]] = []
@@ -42,7 +48,18 @@ def register(cls: type[Backend]) -> type[Backend]:
 def _entry_points() -> "dict[str, EntryPoint]":
     import importlib.metadata
 
-    return {point.name: point for point in importlib.metadata.entry_points(group="nnx.backends")}
+    try:
+        found = list(importlib.metadata.entry_points(group=_GROUP))
+    except Exception:  # some package's file is not in the format: that package has none, the others do
+        found = [point for distribution in importlib.metadata.distributions() for point in _readable(distribution)]
+    return {point.name: point for point in found}
+
+
+def _readable(distribution: "Distribution") -> "list[EntryPoint]":
+    try:
+        return list(distribution.entry_points.select(group=_GROUP))
+    except Exception:  # somebody else's file
+        return []
 
 
 def names() -> list[str]:
@@ -74,12 +91,19 @@ def _known(name: str) -> type[Backend]:
 @cache
 def _loaded(point: "EntryPoint") -> type[Backend]:
     try:
+        if not _VALUE.fullmatch(point.value):
+            raise ValueError("expected package.module:Class")
         found = point.load()
         if not (isinstance(found, type) and issubclass(found, Backend)):
             raise TypeError(f"{found!r} is no subclass of nnx.Backend")
-    except Exception as error:  # somebody else's code: whatever it raises is the reason
+        missing = [fact for fact in _FACTS if not isinstance(getattr(found, fact, None), str)]
+        if missing:
+            raise TypeError(f"{found.__name__} does not say its {' and '.join(missing)}: strings, in the class")
+        if found.name != point.name:
+            raise ValueError(f"{found.__name__}.name is '{found.name}': one name for both, or nobody finds it again")
+    except (Exception, SystemExit) as error:  # somebody else's code: whatever it raises is the reason
         raise BackendUnavailable(
-            f"backend '{point.name}': its entry point {point.value} cannot be loaded: {type(error).__name__}: {error}"
+            f"backend '{point.name}': its entry point '{point.value}' cannot be loaded: {type(error).__name__}: {error}"
         ) from error
     return found
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import nnx
+from nnx.cli.families import CLASSES, FAMILIES, SAMPLES, WORDS, Family
 from nnx.typing import Array
 
 Result = dict[str, Any]
@@ -23,16 +24,6 @@ Result = dict[str, Any]
 STEPS = 10
 TOLERANCES = {"forward": 1e-4, "backward": 1e-3, "training": 1e-2}
 """What may differ, of the largest number: float32 sums in another order; ten steps carry it on."""
-
-FAMILIES: dict[str, Callable[[], list[nnx.Module]]] = {
-    "linear": lambda: [nnx.Linear(6, 16), nnx.ReLU(), nnx.Linear(16, 4)],
-    "sigmoid and tanh": lambda: [nnx.Linear(6, 16), nnx.Sigmoid(), nnx.Linear(16, 16), nnx.Tanh(), nnx.Linear(16, 4)],
-    "smooth": lambda: [nnx.Linear(6, 16), nnx.GELU(), nnx.SiLU(), nnx.Softplus(), nnx.Mish(), nnx.Linear(16, 4)],
-    "rectifiers": lambda: [nnx.Linear(6, 16), nnx.LeakyReLU(), nnx.ELU(), nnx.SELU(), nnx.PReLU(), nnx.Linear(16, 4)],
-    "gated": lambda: [nnx.Linear(6, 16), nnx.GLU(), nnx.Hardswish(), nnx.Linear(8, 4), nnx.LogSoftmax()],
-    "dropout": lambda: [nnx.Linear(6, 16), nnx.Dropout(0.5), nnx.ReLU(), nnx.Linear(16, 4)],
-    "images": lambda: [nnx.Linear(3, 8), nnx.Flatten(), nnx.ReLU(), nnx.Linear(16, 4)],
-}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -113,8 +104,8 @@ def verdict(name: str, check: str, found: tuple[list[Array], float], expected: t
 def measured(name: str, backend: nnx.Backend) -> dict[str, tuple[list[Array], float]]:
     """Forward, backward and ten steps on a backend: the arrays in host memory, and the seconds of each (warm)."""
     with nnx.use_backend(backend.name, backend.device), nnx.random.scope(0):
-        model = nnx.Sequential(*FAMILIES[name]())
-        x, y = samples(model[0].in_features, "images" in name)
+        model = nnx.Sequential(*FAMILIES[name].layers())
+        x, y = samples(FAMILIES[name])
         optimizer, gradients = nnx.optim.Adam(1e-2), nnx.value_and_grad(loss_of)
         with nnx.random.scope(1):
             gradients(model, x, y)  # the first call compiles kernels and fills memory pools
@@ -128,11 +119,11 @@ def measured(name: str, backend: nnx.Backend) -> dict[str, tuple[list[Array], fl
         }
 
 
-def samples(features: int, stacked: bool) -> tuple[Array, Array]:
-    """A batch of 32: numbers, in two rows each if stacked, and their classes."""
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((32, 2, features) if stacked else (32, features)).astype("float32")
-    return nnx.asarray(x), nnx.asarray(rng.integers(0, 4, 32))
+def samples(family: Family) -> tuple[Array, Array]:
+    """A batch of what the network takes, and the classes."""
+    rng, shape = np.random.default_rng(0), (SAMPLES, *family.shape)
+    x = rng.integers(0, WORDS, shape) if family.words else rng.standard_normal(shape).astype("float32")
+    return nnx.asarray(x), nnx.asarray(rng.integers(0, CLASSES, SAMPLES))
 
 
 def loss_of(model: Any, x: Array, y: Array) -> Array:

@@ -407,7 +407,7 @@ def test_a_broken_entry_point_breaks_nothing_else(monkeypatch, value):
     assert (rows["broken"].installed, rows["broken"].usable) == (False, False)
     assert value in rows["broken"].reason
     found = message("broken")
-    assert f"its entry point {value} cannot be loaded" in found
+    assert f"its entry point '{value}' cannot be loaded" in found
     assert "installed here: numpy" in found
     assert "unknown backend" in message("nonsense")
 

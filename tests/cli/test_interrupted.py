@@ -14,17 +14,25 @@ from tests.cli.runs import SMALL, command, metrics, train, without_time
 
 def interrupt(cwd, when, *args):
     """Send SIGINT to `nnx train` as soon as `when(run folder)` holds."""
-    process = subprocess.Popen(
-        **command("train", *SMALL, "--name", "a", "--epochs", "100000", *args),
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    deadline = time.monotonic() + 60.0
-    while not when(cwd / "runs" / "a") and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    # started in the background (`pytest &`) a process ignores SIGINT, and so would its children
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            **command("train", *SMALL, "--name", "a", "--epochs", "100000", *args),
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    try:
+        deadline = time.monotonic() + 60.0
+        while not when(cwd / "runs" / "a") and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()  # nothing if it has ended
     return process.returncode, out, err
 
 

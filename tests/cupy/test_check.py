@@ -9,6 +9,7 @@ import pytest
 
 from nnx.backend import arrays, cupy_kernels
 from nnx.cli import check, main
+from nnx.cli.families import Family
 
 ENTRY = (
     "from tests import cuda_emulator; cuda_emulator.activate(); import sys; from nnx.cli import main; "
@@ -43,14 +44,14 @@ def test_a_wrong_gradient_is_found(backend, monkeypatch, capsys):
 
 
 def test_an_error_of_the_library_is_a_finding(backend, monkeypatch, capsys):
-    def broken(*args):
+    def broken():
         raise RuntimeError("no kernel image is available for execution on the device")
 
-    real = check.samples
-    monkeypatch.setattr(check, "samples", lambda features, stacked: broken() if stacked else real(features, stacked))
+    monkeypatch.setitem(check.FAMILIES, "dropout", Family((6,), broken))
     assert main(["backends", "--check", "cupy"]) == 1
     printed = capsys.readouterr().out
-    assert "FAIL images            all" in printed
+    assert "FAIL dropout           all" in printed
+    assert "ok   linear            training" in printed
     assert "RuntimeError: no kernel image is available" in printed
 
 
@@ -114,7 +115,8 @@ def test_memory_that_ends_during_the_check(emulated, tmp_path):
     code = ENTRY.replace(
         "cuda_emulator.activate();",
         "cuda_emulator.activate(); from nnx.cli import check; "
-        "check.FAMILIES = {'wide': lambda: [check.nnx.Linear(6, 200_000), check.nnx.Linear(200_000, 4)]};",
+        "wide = lambda: [check.nnx.Linear(6, 200_000), check.nnx.Linear(200_000, 4)]; "
+        "check.FAMILIES = {'wide': check.Family((6,), wide)};",
     )
     found = subprocess.run(
         [sys.executable, "-W", "error", "-c", code, "backends", "--check", "cupy"],
