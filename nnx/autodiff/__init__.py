@@ -2,7 +2,9 @@
 
 from nnx.autodiff import operators  # noqa: F401  (gives Var its operators)
 from nnx.autodiff.check import gradcheck
+from nnx.autodiff.checkpoint import checkpoint
 from nnx.autodiff.diagnosis import GradientMismatch
+from nnx.autodiff.rulecheck import WrongRule, check_rule
 from nnx.autodiff.tape import Tape, op, stop_gradient
 from nnx.autodiff.transforms import grad, hessian, hvp, jacobian, value_and_grad, vjp
 from nnx.autodiff.var import Var
@@ -11,6 +13,9 @@ __all__ = [
     "GradientMismatch",
     "Tape",
     "Var",
+    "WrongRule",
+    "check_rule",
+    "checkpoint",
     "grad",
     "gradcheck",
     "hessian",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnx.autodiff.diagnosis import Comparison, GradientMismatch, GradientReport, likely_cause
-from nnx.autodiff.probe import Function, Loss, Point, count, is_complex, normal, real, unflattened, unravel
+from nnx.autodiff.probe import Function, Loss, Point, count, is_complex, normal, real, rounding, unflattened, unravel
 from nnx.autodiff.transforms import grad
 from nnx.autodiff.tree import leaves
 from nnx.backend import namespace
@@ -40,6 +40,7 @@ def gradcheck(
     rtol, atol: None fits the dtype (float64: 5e-7, float32: 2e-3) and the rounding of the differences
     order: 2 checks the gradient's gradient, too   full: every entry in place of `directions` random directions
     complex_step: Im L(x + ih)/h with h = 1e-20, exact to rounding; f must be analytic: no abs, max or conj
+    A library that computes with more digits than its dtype says (mparray, with mpmath.mp.dps) is held to all of them.
 
     >>> import numpy as np
     >>> report = gradcheck(lambda x: x * x * x, np.asarray([1.0, -2.0]), order=2)
@@ -91,8 +92,8 @@ class _Line:
         self.loss, self.point, self.index, self.g, self.name, self.options = loss, point, at, g, name, options
         self.x = point.arrays[at]
         self.n = count(self.x.shape)
-        self.epsilon = float(namespace(self.x).finfo(self.x.dtype).eps)
-        self.h = 1e-20 if options.complex_step else options.eps or self._fitting_step()
+        self.epsilon = rounding(self.x)
+        self.h = min(1e-20, self.epsilon) if options.complex_step else options.eps or self._fitting_step()
 
     def _fitting_step(self) -> float:
         xp = namespace(self.x)
@@ -125,19 +126,22 @@ class _Line:
         xp = namespace(v)
         g = xp.where(v == 0, xp.zeros_like(v), self.g)  # what is infinite elsewhere must not spoil this entry
         products = real(xp.conj(g) * v) if is_complex(v) else g * v
-        analytic, terms = float(xp.sum(products)), float(xp.sum(xp.abs(products)))
+        analytic, terms = xp.sum(products), float(xp.sum(xp.abs(products)))
         if self.options.complex_step:
             value, size = self.at(v * (1j * self.h))
-            numeric, rtol, atol = value.imag / self.h, 1e3 * self.epsilon, 1e3 * self.epsilon * size
+            numeric = namespace(value).imag(value) / self.h
+            rtol, atol = 1e3 * self.epsilon, 1e3 * self.epsilon * size
         else:
             (plus, size), (minus, _) = self.at(v * self.h), self.at(v * -self.h)
-            numeric = (plus.real - minus.real) / (2 * self.h)
+            numeric = (real(plus) - real(minus)) / (2 * self.h)
             rtol, atol = self.epsilon**0.4, 20 * self.epsilon * size / self.h
         rtol = rtol if self.options.rtol is None else self.options.rtol
         atol = atol if self.options.atol is None else self.options.atol
-        return Comparison(self.name, entry, analytic, numeric, rtol * max(abs(numeric), terms) + atol, v)
+        difference = float(xp.abs(analytic - numeric))  # with all the digits that the library has
+        tolerance = rtol * max(abs(float(numeric)), terms) + atol
+        return Comparison(self.name, entry, float(analytic), float(numeric), difference, tolerance, v)
 
-    def at(self, step: Array) -> tuple[complex, float]:
+    def at(self, step: Array) -> tuple[Array, float]:
         """L, and the size of its terms, one step away."""
         arrays = list(self.point.arrays)
         arrays[self.index] = self.x + step
@@ -146,7 +150,7 @@ class _Line:
     def explain(self, found: Comparison) -> str:
         """The entry that is worst, both values there, and what usually makes such a difference."""
         wrong = [found] if found.entry is not None else [c for c in self.entries() if not c.agrees]
-        worst = max(wrong, key=lambda c: abs(c.analytic - c.numeric), default=found)
+        worst = max(wrong, key=lambda c: c.difference, default=found)
         where = "along a random direction" if worst.entry is None else f"at entry {worst.entry}"
         extent = f"; {len(wrong)} of {self.n} entries are wrong" if found.entry is None and wrong else ""
         return (
@@ -159,5 +163,5 @@ class _Line:
         """The slopes to the left and to the right: they differ at a kink."""
         if self.options.complex_step:
             return (0.0, 0.0)
-        left, here, right = (self.at(v * s)[0].real for s in (-self.h, 0.0, self.h))
-        return (here - left) / self.h, (right - here) / self.h
+        left, here, right = (real(self.at(v * s)[0]) for s in (-self.h, 0.0, self.h))
+        return float((here - left) / self.h), float((right - here) / self.h)

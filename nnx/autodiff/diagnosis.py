@@ -19,18 +19,25 @@ class Comparison:
     """The place in the argument; None for a random direction."""
     analytic: float
     numeric: float
+    difference: float
+    """Of the two, with all the digits that they were computed with."""
     tolerance: float
     direction: Array
 
     @property
     def error(self) -> float:
         """The difference, relative to the larger of the two."""
-        return abs(self.analytic - self.numeric) / max(abs(self.analytic), abs(self.numeric), 1e-300)
+        return self.difference / max(abs(self.analytic), abs(self.numeric), 1e-300)
 
     @property
     def agrees(self) -> bool:
         """Whether both are the same up to the tolerance; what is not finite agrees with nothing."""
-        return math.isfinite(self.analytic) and abs(self.analytic - self.numeric) <= self.tolerance
+        return math.isfinite(self.analytic) and self.difference <= self.tolerance
+
+    def __str__(self) -> str:
+        where = "along a direction" if self.entry is None else f"at {self.entry}"
+        slopes = f"{self.analytic:16.9g} by the rules {self.numeric:16.9g} by differences"
+        return f"{self.argument}, {where}: {slopes}, relative error {self.error:.1e}"
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,9 @@ class GradientReport:
     def worst(self) -> float:
         """The largest relative difference."""
         return max((c.error for c in self.comparisons), default=0.0)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.comparisons)) or "nothing to compare"
 
 
 def likely_cause(c: Comparison, shape: Shape, slopes: tuple[float, float]) -> str:

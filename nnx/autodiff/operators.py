@@ -17,7 +17,6 @@ ARITHMETIC = {
     "mul": "multiply",
     "truediv": "divide",
     "pow": "pow",
-    "matmul": "matmul",
     "mod": "remainder",
 }
 WITHOUT_GRADIENT = "eq ne lt le gt ge floordiv and or xor lshift rshift".split()  # noqa: SIM905
@@ -25,13 +24,13 @@ REFLECTED = "floordiv and or xor lshift rshift".split()  # noqa: SIM905
 
 
 def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda self, other: function(other, self)
+    return lambda self, other, /: function(other, self)
 
 
 def _constant(name: str) -> Callable[..., Any]:
     """The operator of the plain arrays; its result is a constant."""
 
-    def call(self: Var, other: Any) -> Any:
+    def call(self: Var, other: Any, /) -> Any:
         x, other = innermost(self), innermost(other)
         if type(other) is not type(x) and are_mixed(x, other):
             raise mixed(x, other)  # some libraries compare with anything, and call it unequal
@@ -42,16 +41,26 @@ def _constant(name: str) -> Callable[..., Any]:
     return call
 
 
-def _getitem(self: Var, key: Any) -> Any:
+def _matmul(self: Var, other: Any, /) -> Any:
+    return RULES["matmul"](self, other) if hasattr(other, "shape") else _constant("__matmul__")(self, other)
+
+
+def _rmatmul(self: Var, other: Any, /) -> Any:
+    return RULES["matmul"](other, self) if hasattr(other, "shape") else _constant("__rmatmul__")(self, other)
+
+
+def _getitem(self: Var, key: Any, /) -> Any:
     return getitem(self, plain_key(key))
 
 
 def _iter(self: Var) -> Any:
     # Python's own way, x[0], x[1], ... until an IndexError, never ends where a library clamps indices
+    if not self.ndim:
+        raise TypeError("an array of no dimensions cannot be iterated over")  # np.iterable asks in this way
     return iter(RULES["unstack"](self))
 
 
-def _invert(self: Var) -> Var:
+def _invert(self: Var, /) -> Var:
     found: Var = lift(~innermost(self))
     return found
 
@@ -74,6 +83,8 @@ _OTHERS: dict[str, Any] = {
     "__neg__": RULES["negative"],
     "__pos__": RULES["positive"],
     "__abs__": RULES["abs"],
+    "__matmul__": _matmul,
+    "__rmatmul__": _rmatmul,
     "__invert__": _invert,
     "__getitem__": _getitem,
     "__iter__": _iter,

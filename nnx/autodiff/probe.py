@@ -1,6 +1,8 @@
 """What gradcheck measures: a function of a flat list of arrays, whatever nests and Modules its arguments were."""
 
+import functools
 import math
+import operator
 import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -67,7 +69,7 @@ class Loss:
     def of(cls, f: Function, point: Point, rng: random.Random) -> "Loss":
         """Random weights r in the form of the outputs."""
         outputs = leaves(point.evaluate(f, point.arrays))
-        return cls(f, [normal(rng, innermost(y)) if _floating(y) else None for y in outputs])
+        return cls(f, [normal(rng, innermost(y)) if floating(y) else None for y in outputs])
 
     def _products(self, outputs: Tree) -> list[Array]:
         # y on the left: an array that is watched knows how to meet a plain one
@@ -78,16 +80,13 @@ class Loss:
         terms = [namespace(p).sum(real(p)) for p in self._products(self.f(*variables))]
         if not terms:
             raise TypeError("gradcheck needs a function that returns at least one floating array")
-        total = terms[0]
-        for term in terms[1:]:
-            total = total + term
-        return total
+        return functools.reduce(operator.add, terms)
 
-    def value(self, point: Point, arrays: list[Array]) -> tuple[complex, float]:
-        """L there, and the size of the terms that it is the sum of, to which rounding errors are in proportion."""
+    def value(self, point: Point, arrays: list[Array]) -> tuple[Array, float]:
+        """L there, not only its real part, and the size of its terms, to which rounding errors are in proportion."""
         products = self._products(point.evaluate(self.f, arrays))
-        totals = [(complex(namespace(p).sum(p)), float(namespace(p).sum(namespace(p).abs(p)))) for p in products]
-        return sum((t for t, _ in totals), 0j), sum(size for _, size in totals)
+        total = functools.reduce(operator.add, (namespace(p).sum(p) for p in products))
+        return total, sum(float(namespace(p).sum(namespace(p).abs(p))) for p in products)
 
 
 def _paths(tree: Tree, name: str) -> Iterator[tuple[str, Any]]:
@@ -103,10 +102,11 @@ def _paths(tree: Tree, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _varies(leaf: Any) -> bool:
-    return swappable(leaf) or _floating(leaf)
+    return swappable(leaf) or floating(leaf)
 
 
-def _floating(x: Any) -> bool:
+def floating(x: Any) -> bool:
+    """Whether x is an array that has a gradient."""
     return is_array(x) and backend_of(x).is_inexact(x.dtype)
 
 
@@ -118,6 +118,18 @@ def is_complex(x: Array) -> bool:
 def real(x: Array) -> Array:
     """The real part."""
     return namespace(x).real(x) if is_complex(x) else x
+
+
+def rounding(x: Array) -> float:
+    """ε of the arithmetic that x's library does: that of the dtype, or less where it computes with more digits.
+
+    mparray's float64 stands for as many digits as mpmath.mp.dps says.
+    """
+    xp = namespace(x)
+    one, epsilon = xp.ones((), dtype=x.dtype, device=device_of(x)), float(xp.finfo(x.dtype).eps)
+    while epsilon > 1e-300 and bool(one + epsilon / 2 != one):
+        epsilon /= 2
+    return epsilon
 
 
 def count(shape: Shape) -> int:

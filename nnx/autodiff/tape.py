@@ -11,11 +11,13 @@ another one they are all Vars (plain arrays are lifted to constants), so that ru
 import functools
 import inspect
 import itertools
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FunctionType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeAlias, TypeVar, cast
+from weakref import ref
 
+from nnx.autodiff.thread import thread
 from nnx.autodiff.var import Var
 from nnx.backend import MixedBackends, are_mixed, backend_of, innermost, is_array, mixed, namespace
 from nnx.typing import Array
@@ -23,19 +25,15 @@ from nnx.typing import Array
 Pullback = Callable[[Array], tuple[Any, ...]]
 """dy -> one entry an argument: an array, None, or a function without arguments for one that is costly."""
 
+Record: TypeAlias = tuple[Any, list[tuple[int, int]], Any]
+"""Where the result is, (position among the pullback's entries, index) of each watched argument, the pullback.
+
+The result is an index; (range, values) of several; or the range of all that a segment of nnx.checkpoint stands for.
+"""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _levels = itertools.count(1)
-
-
-class _Thread(threading.local):
-    """How many tapes of this thread are open, in a list so that a tape can count itself out wherever it ends."""
-
-    def __init__(self) -> None:
-        self.open = [0]
-
-
-_thread = _Thread()
 
 
 class Tape:
@@ -52,22 +50,35 @@ class Tape:
     __slots__ = ("__weakref__", "_open", "level", "moved", "nested", "nodes", "size", "spent")
 
     def __init__(self) -> None:
-        self._open: list[int] | None = _thread.open
-        self.nested = self._open[0] > 0
-        self._open[0] += 1
-        self.level = next(_levels)  # counts up only: the innermost tape has the highest
-        self.nodes: list[tuple[Any, list[tuple[int, int]], Pullback]] = []
+        self.nested = bool(thread.open)
+        self._start()
+        self.nodes: list[Record] = []
         self.size = 0
         # by id, Vars that were assigned to (x[i] = v), and the index that they had before
         self.moved: dict[int, tuple[Var, int]] = {}
         self.spent = False
 
+    def _start(self) -> None:
+        self.level = next(_levels)  # counts up only: the innermost tape has the highest
+        self._open: dict[int, ref[Tape]] = thread.open  # of the thread that opened it, whoever closes it
+        self._open[self.level] = ref(self)
+
     def close(self) -> None:
         """Stop recording: this tape's Vars are constants from here on."""
+        self._open.pop(self.level, None)
         self.level = 0
-        if self._open is not None:
-            self._open[0] -= 1
-            self._open = None
+
+    @contextmanager
+    def reopened(self, nodes: list[Record], size: int) -> Iterator[None]:
+        """Inside of the block a tape that is closed records again: into `nodes`, counting from `size`."""
+        kept = self.nodes, self.size, self.moved
+        self.nodes, self.size, self.moved = nodes, size, dict(self.moved)
+        self._start()
+        try:
+            yield
+        finally:
+            self.close()
+            self.nodes, self.size, self.moved = kept
 
     def __enter__(self) -> Self:
         return self
@@ -123,13 +134,17 @@ class Tape:
         self.spent = not keep
         grads: list[Array | None] = [None] * self.size
         for var, dy in seeds:
-            _add(grads, var.index, dy)
+            g = grads[var.index]
+            grads[var.index] = dy if g is None else g + dy
         nodes = list(self.nodes) if keep else self.nodes
         while nodes:
             out, parents, pullback = nodes.pop()
             if type(out) is int:
                 dy = grads[out]
                 grads[out] = None
+            elif type(out) is range:
+                pullback(nodes, grads)
+                continue
             else:
                 dy = _together(grads, *out)
             if dy is None:
@@ -154,11 +169,6 @@ class Tape:
         return [grads[x.index] for x in inputs]
 
 
-def _add(grads: list[Array | None], index: int, d: Array) -> None:
-    g = grads[index]
-    grads[index] = d if g is None else g + d
-
-
 def _together(grads: list[Array | None], index: range, values: tuple[Array, ...]) -> tuple[Array, ...] | None:
     """What arrived at the outputs of a record that has several, zeros where nothing came; None if nothing did."""
     dys = [grads[i] for i in index]
@@ -167,11 +177,6 @@ def _together(grads: list[Array | None], index: range, values: tuple[Array, ...]
     if all(dy is None for dy in dys):
         return None
     return tuple(namespace(v).zeros_like(v) if dy is None else dy for dy, v in zip(dys, values, strict=True))
-
-
-def recording() -> bool:
-    """Whether a tape is open in this thread."""
-    return _thread.open[0] > 0
 
 
 def resolve(x: Array) -> Array:

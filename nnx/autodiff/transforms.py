@@ -8,11 +8,11 @@ its trainable `named_parameters()`. What comes out of a transform is plain again
 import functools
 import operator
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import Any
 
-from nnx.autodiff.tape import Tape, lift, recording, resolve
-from nnx.autodiff.tree import Lifted, guard, leaves, tree_map
+from nnx.autodiff.tape import Tape, lift, resolve
+from nnx.autodiff.thread import recording
+from nnx.autodiff.tree import Lifted, leaves, tree_map
 from nnx.autodiff.var import Var
 from nnx.backend import device_of, is_array, namespace
 from nnx.typing import Array, Tree
@@ -90,7 +90,7 @@ def _vjp(f: Function, args: tuple[Any, ...], numbers: tuple[int, ...]) -> tuple[
         _check_cotangents(outputs, given)
         pairs = zip(outputs, given, strict=True)
         seeds = [(y, lift(dy)) for y, dy in pairs if type(y) is Var and y.tape is tape]
-        with guard(args) or nullcontext():
+        with lifted.again():
             grads = tape.backward(seeds, keep=True)
             found = tuple(lifted.gradients(w, grads) for w in lifted.watched)
         return found if recording() else tree_map(resolve, found)

@@ -5,8 +5,8 @@ A Module takes part through one method, `_swap` (see Swappable): the core knows 
 
 import copy
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, Protocol, Self, TypeGuard
 
 from nnx.autodiff.tape import Tape, lift
@@ -23,6 +23,9 @@ class Swap(Protocol):
 
     def restore(self, lower: Callable[[Array], Array]) -> None:
         """Put the arrays back; what the forward pass assigned to buffers stays, lowered."""
+
+    def again(self) -> AbstractContextManager[None]:
+        """A block in which the Vars stand in the Module once more."""
 
 
 class Swappable(Protocol):
@@ -131,6 +134,15 @@ class Lifted:
             assigned.lower(self.lower, again=not self.outermost)
         if self.guard is not None:
             self.guard.__exit__(None, None, None)
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """After the block, for a pullback that is called then: Modules hold their Vars once more."""
+        with ExitStack() as stack:
+            stack.enter_context(guard(tuple(self.arguments)) or nullcontext())
+            for swap in self.swaps:
+                stack.enter_context(swap.again())
+            yield
 
     def constant(self, tree: Tree) -> Tree:
         """Every array of the nest as a constant, Modules with theirs swapped for constants."""

@@ -41,7 +41,7 @@ class Var:
             x = x.value
         return False
 
-    def __array_namespace__(self, api_version: str | None = None) -> Namespace:
+    def __array_namespace__(self, /, *, api_version: str | None = None) -> Namespace:
         """nnx's differentiable namespace over the library underneath."""
         from nnx.autodiff.namespace import over
 
@@ -96,28 +96,37 @@ class Var:
 
     # ---- values, out of reach of the tape ------------------------------------------------------------------------
 
-    def __bool__(self) -> bool:
+    def __bool__(self, /) -> bool:
         return bool(self.value)
 
-    def __int__(self) -> int:
+    def __int__(self, /) -> int:
         return int(self.value)
 
-    def __float__(self) -> float:
+    def __float__(self, /) -> float:
         return float(self.value)
 
-    def __complex__(self) -> complex:
+    def __complex__(self, /) -> complex:
         return complex(self.value)
 
-    def __index__(self) -> int:
+    def __index__(self, /) -> int:
         return operator.index(self.value)  # CuPy refuses: its arrays are no indices
 
-    def __dlpack__(self, **kwargs: Any) -> Any:
+    def __dlpack__(
+        self,
+        /,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[Any, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
         """The array as a DLPack capsule; raises TypeError while it is watched."""
         if self.watched:
             raise TypeError("DLPack would lose the gradient of a watched array: take nnx.stop_gradient(x) first")
-        return innermost(self).__dlpack__(**kwargs)
+        given = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
+        return innermost(self).__dlpack__(**{name: value for name, value in given.items() if value is not None})
 
-    def __dlpack_device__(self) -> tuple[Any, int]:
+    def __dlpack_device__(self, /) -> tuple[Any, int]:
         device: tuple[Any, int] = innermost(self).__dlpack_device__()
         return device
 

@@ -270,6 +270,11 @@ class Backend:
 
         return array_api_compat.to_device(x, device)
 
+    @classmethod
+    def compiler(cls) -> Callable[..., Any] | None:
+        """What makes a program of a function (see nnx.compiled.step), if the library has a compiler."""
+        return None
+
     packed: ClassVar[int] = 64
     """How many arrays at the most `pack` lays one behind another."""
 

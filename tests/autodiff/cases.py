@@ -193,6 +193,7 @@ case("diff, extended on one side", lambda xp, x, y: [xp.diff(x, prepend=y), xp.d
 case("astype complex", lambda xp, x: xp.astype(x, xp.complex128) * (1.0 + 2.0j), R)
 case("astype integers and back", lambda xp, x: xp.astype(xp.astype(x, xp.int32), xp.float64) * x, A)
 case("asarray to a device", lambda xp, x: xp.asarray(x, device=x.device) * x, R)
+case("from_dlpack", lambda xp, x: xp.from_dlpack(x) * xp.from_dlpack(x * x), R)
 case("asarray", lambda xp, x: xp.asarray(x) * xp.asarray(x, copy=True), R)
 case(
     "full of a watched number",
@@ -218,6 +219,10 @@ case(
 )
 case("take_along_axis, last", lambda xp, x, i: xp.take_along_axis(x, i), R, integers([0, 0], [1, 3], [2, 1]))
 case("sort", lambda xp, x: [xp.sort(x), xp.sort(x, axis=0, descending=True), xp.sort(x, stable=False)], A)
+case("unique_all", lambda xp, x: xp.unique_all(xp.concat([x, x])).values * x[0, 0], apart(2, 3))
+case("unique_counts", lambda xp, x: xp.unique_counts(xp.concat([x, x])).values, A)
+case("unique_inverse", lambda xp, x: xp.unique_inverse(xp.stack([x, x * x])).values, apart(2, 3))
+case("unique_values", lambda xp, x: xp.unique_values(xp.concat([x, x[:1, :]])) ** 2, A)
 case(
     "argsort and argmax",
     lambda xp, x: xp.take_along_axis(x, xp.argsort(x, axis=1), axis=1) * x[0, xp.argmax(x[0, :])],
@@ -267,7 +272,18 @@ case("cross of as many", lambda xp, a, b: xp.linalg.cross(a, b, axis=1), real(4,
 case("cross, axis 0", lambda xp, a, b: xp.linalg.cross(a, b, axis=0), R, real(3, 4))
 case("diagonal", lambda xp, a: [xp.linalg.diagonal(a, offset=k) for k in (0, 1, -1, 3, -2)], R)
 case("trace", lambda xp, a: [xp.linalg.trace(a), xp.linalg.trace(a, offset=-1)], real(2, 3, 4))
-case("matrix functions by linalg's names", lambda xp, a, b: xp.linalg.matmul(a, xp.linalg.matrix_transpose(b)), R, R)
+case("matrix functions by linalg's names", lambda xp, a, b: _by_linalgs_names(xp.linalg, a, b), R, R)
+
+case("outer complex", lambda xp, a, b: xp.linalg.outer(a, b), cplx(3), cplx(4))
+case("cross complex", lambda xp, a, b: xp.linalg.cross(a, b), cplx(4, 3), cplx(3))
+case("tensordot complex", lambda xp, a, b: xp.tensordot(a, b, axes=1), cplx(3, 4), cplx(4, 2))
+case("diagonal and trace complex", lambda xp, a: [xp.linalg.diagonal(a, offset=1), xp.linalg.trace(a)], cplx(3, 4))
+case("trace in another dtype", lambda xp, a: xp.linalg.trace(a, dtype=xp.complex128) * (1.0 + 0.5j), real(3, 4))
+
+
+def _by_linalgs_names(linalg, a, b):
+    return [linalg.matmul(a, linalg.matrix_transpose(b)), linalg.tensordot(a, b, axes=2)]
+
 
 # ---- linear algebra -------------------------------------------------------------------------------------------------
 
@@ -333,8 +349,26 @@ case(
     lambda xp, a: [a / xp.linalg.matrix_norm(a, ord=o, keepdims=True) for o in ("fro", "nuc", 1)],
     STACK,
 )
+for _ord in (-1, -2.5):
+    case(f"vector_norm {_ord}", lambda xp, a, o=_ord: xp.linalg.vector_norm(a, ord=o, axis=1), A)
+    case(f"vector_norm {_ord} complex", lambda xp, a, o=_ord: xp.linalg.vector_norm(a, ord=o), cplx(4))
+case("vector_norm of the first axes", lambda xp, a: xp.linalg.vector_norm(a, axis=(0, 1), keepdims=True), real(2, 3, 2))
+for _name, _m in (("", M), (" complex", CM)):  # sums over all of them: they are in no order
+    case(f"eigvals{_name}", lambda xp, a: _in_any_order(xp, 0.2 * xp.linalg.eigvals(a)), _m)
+    case(f"eig{_name}", lambda xp, a: _of_vectors(xp, *xp.linalg.eig(0.3 * a)), _m)
+case("eig of a stack", lambda xp, a: _of_vectors(xp, *xp.linalg.eig(0.3 * a)), STACK)
+case("eig of a matrix that turns", lambda xp, a: _of_vectors(xp, *xp.linalg.eig(a)), given([0.3, -1.4], [0.9, 0.5]))
 case("matrix_rank", lambda xp, a: xp.astype(xp.linalg.matrix_rank(a), xp.float64) * xp.linalg.trace(a), M)
 case("pinv with rtol", lambda xp, a: xp.linalg.pinv(a, rtol=1e-10), M)
+
+
+def _in_any_order(xp, w):
+    return [xp.sum(w * w, axis=-1), xp.sum(xp.exp(w), axis=-1)]
+
+
+def _of_vectors(xp, w, v):
+    weight = xp.astype(squared(xp, v), w.dtype)  # free of the phase that a vector may have
+    return [*_in_any_order(xp, w), xp.sum(weight * w[..., None, :], axis=-1), xp.sum(weight * weight, axis=-1)]
 
 
 def _recomposed(xp, u, s, vh):
@@ -379,3 +413,86 @@ case("irfftn of some axes", lambda xp, x: [xp.fft.irfftn(x, axes=(1, 0)), xp.fft
 case("shifts back", lambda xp, x: [xp.fft.ifftshift(x), xp.fft.ifftshift(x, axes=[1])], R)
 case("shifts", lambda xp, x: [xp.fft.fftshift(x), xp.fft.ifftshift(x, axes=0), xp.fft.fftshift(x, axes=(1,))], R)
 case("filter", lambda xp, x: xp.fft.irfft(xp.fft.rfft(x) * xp.fft.rfft(x), n=4), R)
+
+# ---- degenerate shapes ----------------------------------------------------------------------------------------------
+
+case(
+    "0-d, elementwise",
+    lambda xp, x: [xp.exp(x) * x, x / (x + 4.0), xp.abs(x), xp.maximum(x, 0.3), xp.where(x > 0.0, x, x * x), x**2, -x],
+    SCALAR,
+)
+case("0-d and an array", lambda xp, x, y: [x * y, y - x, xp.maximum(x, y), x**2 / y], SCALAR, P)
+for _label, _x in (("0-d", SCALAR), ("length one", real(1))):
+    case(
+        f"reductions, {_label}",
+        lambda xp, x: [x * getattr(xp, f)(x) for f in ("sum", "prod", "mean", "max", "min")] + [x + xp.var(x)],
+        _x,
+    )
+case(
+    "0-d, moved",
+    lambda xp, x: [
+        xp.reshape(x, (1,)),
+        xp.reshape(xp.broadcast_to(x, (2, 1)), (2,)),
+        xp.expand_dims(x, axis=0),
+        x[...],
+        x[None, ...],
+        xp.stack([x, x * x]),
+        xp.flip(x),
+        xp.permute_dims(x, ()),
+        xp.linalg.vector_norm(x),
+        *xp.broadcast_arrays(x, x),
+        *xp.meshgrid(x, x * x),
+    ],
+    real(low=0.4),
+)
+case(
+    "length one, moved",
+    lambda xp, x: [
+        xp.sort(x),
+        xp.cumulative_sum(x) * xp.cumulative_prod(x),
+        xp.roll(x, 3),
+        xp.flip(x),
+        xp.concat([x]),
+        xp.tile(x, (2,)),
+        xp.repeat(x, 2),
+        xp.squeeze(x, axis=0),
+        xp.take(x, xp.asarray([0, 0], device=x.device)),
+        xp.diff(x) + x,
+        *xp.unstack(x),
+        xp.linalg.outer(x, x),
+        xp.vecdot(x, x),
+    ],
+    real(1, low=0.4),
+)
+case(
+    "one by one matrices",
+    lambda xp, a: [
+        xp.linalg.inv(a),
+        xp.linalg.det(a),
+        xp.linalg.cholesky(a),
+        xp.linalg.eigvalsh(a),
+        xp.linalg.svdvals(a),
+        xp.linalg.pinv(a),
+        xp.linalg.solve(a, a * a),
+        xp.linalg.matrix_norm(a),
+        xp.linalg.trace(a),
+        xp.linalg.slogdet(a).logabsdet,
+    ],
+    real(1, 1, low=0.5),
+)
+case(
+    "empty parts",
+    lambda xp, x: [
+        x + xp.sum(x[:0, :]),
+        x * xp.prod(x[:, :0]),
+        xp.concat([x, x[:0, :]]),
+        xp.matmul(x[:, :0], xp.matrix_transpose(x)[:0, :]) + x[:, :3],
+        xp.sum(xp.exp(x[:0, :]) * x[:0, :], axis=0) + x,
+        xp.sum(xp.cumulative_sum(x[:0, :], axis=0)) + xp.sum(xp.sort(x[:, :0])) + x,
+        xp.linalg.vector_norm(x[:0, :]) + x,
+        xp.sum(xp.where(x[:0, :] > 0.0, x[:0, :], 0.0)) + x,
+    ],
+    R,
+)
+case("transform of one element", lambda xp, x: [xp.fft.fft(x), xp.fft.ifft(x), xp.fft.irfft(x, n=1)], cplx(1))
+case("stacks without a matrix", lambda xp, x: x + xp.sum(xp.linalg.inv(xp.reshape(x[:0, :], (0, 2, 2)))), R)

@@ -207,3 +207,61 @@ def test_nothing_to_differentiate():
         gradcheck(lambda n: n, 3)
     with pytest.raises(TypeError, match="at least one floating array"):
         gradcheck(lambda x: nnx.namespace(x).argmax(x), X)
+
+
+def test_report_is_read_line_by_line():
+    report = gradcheck(lambda x: x * x * x, np.asarray([1.0, -2.0]), full=True)
+    first, second = str(report).splitlines()
+    assert first.startswith("argument 0, at (0,): ")
+    assert "by the rules" in first
+    assert second.startswith("argument 0, at (1,): ")
+    assert "along a direction" in str(gradcheck(lambda x: x * x, X))
+    assert str(gradcheck(lambda x: x * x, np.zeros((0, 3)))) == "nothing to compare"
+
+
+# ---- more digits ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def digits():
+    """mparray with 60 digits: a library that nnx has no row for, known by its namespace alone."""
+    mparray = pytest.importorskip("mparray", reason="mparray, which computes with as many digits as wanted, is missing")
+    import mpmath
+
+    with mpmath.workdps(60):
+        yield mparray
+
+
+def oscillating(x):
+    xp = nnx.namespace(x)
+    return xp.exp(x) * xp.sin(x) / (x * x + 1.0) + xp.sqrt(xp.sum(x * x)) * xp.tanh(x)
+
+
+def test_thirty_digits_and_more(digits):
+    x = digits.asarray([1.5, -0.25, 2.0])
+    assert gradcheck(oscillating, x, rtol=1e-35, atol=1e-38).worst < 1e-35
+    assert gradcheck(oscillating, x, order=2, full=True, rtol=1e-33, atol=1e-36).worst < 1e-33
+    assert gradcheck(oscillating, x, complex_step=True).worst < 1e-55
+
+
+def test_an_error_in_the_twentieth_digit_is_found(digits):
+    import mpmath
+
+    slightly = digits.asarray(mpmath.mpf(1) + mpmath.mpf(10) ** -20)
+    wrong = square_with(lambda d, x: d * slightly)
+    x = digits.asarray([1.5, -0.25, 2.0])
+    with pytest.raises(GradientMismatch, match=r"argument 0, at entry .*The ratio is 1\."):
+        gradcheck(wrong, x)
+    with pytest.raises(GradientMismatch, match="The ratio is 1"):
+        gradcheck(wrong, x, complex_step=True)
+
+
+def test_network_in_sixty_digits(digits):
+    """A fully connected layer and its loss, whose library's name nnx never heard."""
+    w, x = digits.asarray([[0.5, -1.0, 0.25], [2.0, 0.125, -0.75]]), digits.asarray([[0.3, 0.7, -0.2]])
+
+    def loss(w, x):
+        z = nnx.functional.linear(x, w)
+        return nnx.namespace(z).sum(nnx.functional.sigmoid(z) ** 2)
+
+    assert gradcheck(loss, w, x, order=2, rtol=1e-33, atol=1e-36).worst < 1e-33

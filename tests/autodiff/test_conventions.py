@@ -212,6 +212,7 @@ REAL32 = [
     name for name, (_, arrays) in CASES.items() if all(d(np.random.default_rng(0)).dtype == np.float64 for d in arrays)
 ]
 WIDER = {
+    "trace in another dtype",
     "sum in float64",
     "matrix_rank",
     "astype complex",

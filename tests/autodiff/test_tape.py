@@ -76,7 +76,7 @@ def test_operator_with_a_plain_array_on_either_side(backend, name):
         right = f(v, b)
         assert_close(right.value, f(A, B))
         assert type(right) is Var
-        if backend.name == "array_api_strict":  # it raises before the watched array is asked
+        if backend.name in ("array_api_strict", "dpnp"):  # they raise before the watched array is asked
             with pytest.raises(TypeError):
                 f(b, v)
         else:

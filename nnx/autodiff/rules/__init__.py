@@ -7,6 +7,7 @@ the same lines run on every library, under every tracer, and on Vars of an outer
 from nnx.autodiff.rules import (
     binary,
     decompositions,
+    eigen,
     elementwise,
     fft,
     indexing,
@@ -14,6 +15,7 @@ from nnx.autodiff.rules import (
     manipulation,
     norms,
     reductions,
+    sets,
     sorting,
 )
 from nnx.autodiff.rules.common import RULES
@@ -22,6 +24,7 @@ __all__ = [
     "RULES",
     "binary",
     "decompositions",
+    "eigen",
     "elementwise",
     "fft",
     "indexing",
@@ -29,5 +32,6 @@ __all__ = [
     "manipulation",
     "norms",
     "reductions",
+    "sets",
     "sorting",
 ]

@@ -24,6 +24,9 @@ Axis = int | tuple[int, ...] | None
 RULES: dict[str, Callable[..., Any]] = {}
 """The differentiable functions of the standard by name; those of an extension as linalg.inv, fft.rfft."""
 
+COMPOSED: set[str] = set()
+"""Those made of other rules: constants go to the library's own function in their place."""
+
 Like = tuple[Shape, DType]
 """Shape and dtype of an argument: what its gradient must have. Kept in place of the array, which may be large."""
 
@@ -44,6 +47,7 @@ def composed(function: F, name: str = "") -> F:
         return y if type(y) is Var else tree_map(lift, y)
 
     RULES[name or function.__name__] = call
+    COMPOSED.add(name or function.__name__)
     return typing.cast(F, call)
 
 
@@ -128,6 +132,19 @@ def normalized(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
         return tuple(range(ndim))
     axes = (axis,) if isinstance(axis, int) else axis
     return tuple(k % ndim if ndim else k for k in axes)
+
+
+class WrongAxis(ValueError, IndexError):
+    """An axis that an array has not (NumPy's AxisError is both of these, too)."""
+
+
+def placed(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
+    """normalized, for an axis that no function of the library has seen. Raises WrongAxis for one that is not there."""
+    axes = (axis,) if isinstance(axis, int) else range(ndim) if axis is None else axis
+    for k in axes:
+        if not -ndim <= k < ndim:
+            raise WrongAxis(f"axis {k} of an array with {ndim} dimensions: use [-{ndim}, {ndim - 1}]")
+    return normalized(axis, ndim)
 
 
 def restored(d: Array, axis: Axis, keepdims: bool, ndim: int) -> Array:

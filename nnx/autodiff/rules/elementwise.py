@@ -84,8 +84,7 @@ def positive(x: Array, /) -> Any:
 
 
 def _conj(x: Array, /) -> Any:
-    y = conj(x)
-    return y, lambda dy: (conj(dy),)
+    return namespace(x).conj(x), lambda dy: (conj(dy),)
 
 
 standard(named("conj", _conj, "The complex conjugate; a real array as it is."))

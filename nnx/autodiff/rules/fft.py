@@ -6,7 +6,7 @@ Padding to n and cutting to n are functions of their own; a rule sees arrays tha
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from nnx.autodiff.rules.common import F, along, cast, composed, conj, normalized
+from nnx.autodiff.rules.common import F, along, cast, composed, conj, normalized, placed
 from nnx.autodiff.tape import op
 from nnx.backend import device_of, namespace
 from nnx.typing import Array
@@ -57,6 +57,7 @@ def _rfft(x: Array, axis: int, norm: Norm) -> Any:
 def _irfft(x: Array, n: int, axis: int, norm: Norm) -> Any:
     shape = [1] * x.ndim
     m = shape[axis] = x.shape[axis]
+    own = x.dtype
 
     def pullback(dy: Array) -> tuple[Any, ...]:
         xp = namespace(dy)
@@ -64,7 +65,7 @@ def _irfft(x: Array, n: int, axis: int, norm: Norm) -> Any:
         k = xp.arange(m, device=device_of(dy))
         once = xp.reshape((k == 0) | (2 * k == n), tuple(shape))
         weight = 2.0 - xp.astype(once, dy.dtype)
-        return xp.fft.rfft(dy, axis=axis, norm=ADJOINT[norm]) * weight, None, None, None
+        return cast(xp.fft.rfft(dy, axis=axis, norm=ADJOINT[norm]) * weight, own), None, None, None
 
     return namespace(x).fft.irfft(x, n=n, axis=axis, norm=norm), pullback
 
@@ -176,5 +177,5 @@ def ifftshift(x: Array, /, *, axes: int | Sequence[int] | None = None) -> Array:
 
 
 def _rolled(x: Array, axes: int | Sequence[int] | None, by: Callable[[int], int]) -> Array:
-    found = normalized(axes, x.ndim)
+    found = placed(axes, x.ndim)
     return namespace(x).roll(x, tuple(by(x.shape[k]) for k in found), axis=found)

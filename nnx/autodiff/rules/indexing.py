@@ -6,9 +6,11 @@ serves integers, slices, masks and integer arrays, on every library.
 """
 
 from typing import Any
+from weakref import ref
 
-from nnx.autodiff.rules.common import cast, composed, like, standard, unbroadcast
+from nnx.autodiff.rules.common import cast, composed, like, placed, standard, unbroadcast
 from nnx.autodiff.tape import op, resolve
+from nnx.autodiff.thread import Note, thread
 from nnx.autodiff.var import Var
 from nnx.backend import backend_of, device_of, innermost, is_array, namespace
 from nnx.typing import Array, Shape
@@ -74,16 +76,36 @@ def set_item(x: Array, value: Array, key: Any) -> Any:
     return y, lambda dy: (lambda: kept(dy), lambda: unbroadcast(dy[key], to), None)
 
 
-def assign(self: Var, key: Any, value: Any) -> None:
+def assign(self: Var, key: Any, value: Any, /) -> None:
     """`x[key] = value` on a Var: it takes a new value and a new place on the tape; the array it was is untouched."""
     if type(value) is Var and value.watched and not backend_of(self).is_inexact(self.dtype):
         raise TypeError(
             f"a watched array was assigned into one of dtype {self.dtype}, which has no gradient: convert it"
         )
     new = set_item(self, value, plain_key(key))
+    if thread.notes is not None:
+        thread.notes.append(_Earlier(self))
     if self.tape is not None:
         self.tape.moved.setdefault(id(self), (self, self.index))
     self.value, self.tape, self.index = new.value, new.tape, new.index
+
+
+class _Earlier(Note):
+    """What a Var was before it was assigned to."""
+
+    def __init__(self, var: Var) -> None:
+        self.var, self.was = ref(var), (var.value, var.tape, var.index)
+
+    @property
+    def alive(self) -> bool:
+        return self.var() is not None
+
+    def __call__(self) -> None:
+        var = self.var()
+        if var is not None:
+            now = var.value, var.tape, var.index
+            var.value, var.tape, var.index = self.was
+            self.was = now
 
 
 @op
@@ -112,7 +134,7 @@ def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
         if x.ndim != 1:
             raise ValueError(f"take from an array of {x.ndim} dimensions needs an axis")
         axis = 0
-    axis = axis % x.ndim
+    (axis,) = placed(axis, x.ndim)
     indices = innermost(indices)
     xp = namespace(indices)
     return _take(x, xp.where(indices < 0, indices + x.shape[axis], indices), axis)

@@ -10,6 +10,7 @@ from nnx.autodiff.rules.common import (
     like,
     named,
     normalized,
+    placed,
     product,
     standard,
     unbroadcast,
@@ -62,13 +63,13 @@ def broadcast_to(x: Array, /, shape: Shape) -> Any:
 
 
 @composed
-def broadcast_arrays(*arrays: Array) -> list[Array]:
+def broadcast_arrays(*arrays: Array) -> tuple[Array, ...]:
     """All arrays stretched to the shape they have in common."""
     xp = namespace(*arrays)
     shape = arrays[0].shape
     for x in arrays[1:]:
         shape = _common_shape(shape, x.shape)
-    return [xp.broadcast_to(x, shape) for x in arrays]
+    return tuple(xp.broadcast_to(x, shape) for x in arrays)
 
 
 def _common_shape(a: Shape, b: Shape) -> Shape:
@@ -85,7 +86,7 @@ def _common_shape(a: Shape, b: Shape) -> Shape:
 @composed
 def squeeze(x: Array, /, axis: int | tuple[int, ...]) -> Array:
     """Axes of length one taken away."""
-    axes = normalized(axis, x.ndim)
+    axes = placed(axis, x.ndim)
     if any(x.shape[k] != 1 for k in axes):
         raise ValueError(f"cannot squeeze axis {axis} of shape {tuple(x.shape)}: its length is not 1")
     return reshape(x, tuple(n for k, n in enumerate(x.shape) if k not in axes))
@@ -150,7 +151,7 @@ def stack(arrays: tuple[Array, ...] | list[Array], /, *, axis: int = 0) -> Array
 @composed
 def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
     """The slices along an axis."""
-    at = axis % x.ndim
+    (at,) = placed(axis, x.ndim)
     return tuple(x[along(at, k)] for k in range(x.shape[at]))
 
 
@@ -189,7 +190,7 @@ _triangle("triu")
 
 
 @composed
-def meshgrid(*arrays: Array, indexing: Literal["xy", "ij"] = "xy") -> list[Array]:
+def meshgrid(*arrays: Array, indexing: Literal["xy", "ij"] = "xy") -> tuple[Array, ...]:
     """The coordinates of the points of a grid, an array for each axis; "xy" exchanges the first two axes."""
     if indexing not in ("xy", "ij"):
         raise ValueError(f"indexing must be 'xy' or 'ij', got {indexing!r}")
@@ -197,7 +198,7 @@ def meshgrid(*arrays: Array, indexing: Literal["xy", "ij"] = "xy") -> list[Array
     if indexing == "xy" and len(arrays) > 1:
         order[:2] = 1, 0
     lines = [reshape(x, tuple(-1 if k == order[i] else 1 for k in range(len(arrays)))) for i, x in enumerate(arrays)]
-    return broadcast_arrays(*lines) if lines else []
+    return broadcast_arrays(*lines) if lines else ()
 
 
 @composed
@@ -205,7 +206,7 @@ def diff(
     x: Array, /, *, axis: int = -1, n: int = 1, prepend: Array | None = None, append: Array | None = None
 ) -> Array:
     """xₖ₊₁ - xₖ along an axis, n times."""
-    at = axis % x.ndim
+    (at,) = placed(axis, x.ndim)
     if prepend is not None or append is not None:
         x = concat([part for part in (prepend, x, append) if part is not None], axis=at)
     for _ in range(n):

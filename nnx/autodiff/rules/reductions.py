@@ -15,6 +15,7 @@ from nnx.autodiff.rules.common import (
     count,
     named,
     normalized,
+    placed,
     restored,
     spread,
     standard,
@@ -149,7 +150,7 @@ def cumulative_prod(
 def _line(x: Array, axis: int | None) -> int:
     if axis is None and x.ndim != 1:
         raise ValueError(f"an array of {x.ndim} dimensions needs an axis: axis=None is for one dimension")
-    return 0 if axis is None else axis % x.ndim
+    return 0 if axis is None else placed(axis, x.ndim)[0]
 
 
 def _recurrence(b: Array, a: Array, at: int) -> Array:
