@@ -1,0 +1,87 @@
+"""The derivatives of special functions: each by differences, to the second order, and on every library."""
+
+import numpy as np
+import pytest
+
+import nnx
+from nnx.autodiff.rules.special import MORE, ONE, OPS
+from tests.foreign.table import ARGUMENTS
+from tests.support import assert_close
+
+pytest.importorskip("scipy", reason="scipy, which computes the values, is not installed")
+
+P, U = np.asarray(ARGUMENTS["p"]), np.asarray(ARGUMENTS["u"])
+FIXED = {
+    "polygamma": (2,),
+    "zeta": (2.5,),
+    "gammainc": (1.5,),
+    "gammaincc": (1.5,),
+    "gammaincinv": (1.5,),
+    "gammainccinv": (1.5,),
+    "betainc": (1.5, 2.5),
+    "betaincinv": (1.5, 2.5),
+    "fdtr": (3.0, 4.0),
+    "fdtrc": (3.0, 4.0),
+    "fdtri": (3.0, 4.0),
+    "hyp1f1": (1.5, 2.5),
+    "expn": (3,),
+    "yn": (2,),
+    "pdtr": (2,),
+    "pdtrc": (2,),
+    "chdtri": (3.0,),
+}
+"""What stands before the arguments that have a derivative."""
+
+
+def of(name, x):
+    return getattr(nnx.namespace(x).special, name) if isinstance(x, nnx.Var) else OPS[name]
+
+
+def call(name):
+    if name == "multigammaln":
+        return (lambda a: of(name, a)(a + 2.0, 2)), [P]
+    if name in ("gdtr", "gdtrc"):
+        return (lambda a, x: of(name, a)(a, 1.5, x)), [P, U]
+    fixed = FIXED.get(name, ())
+    free = 1 if name in ONE else len(MORE[name]) - len(fixed)
+    return (lambda *xs: of(name, xs[0])(*fixed, *xs)), [U, P + 0.2, U + 0.5][:free]
+
+
+@pytest.mark.parametrize("name", [*ONE, *MORE])
+def test_derivative_and_its_derivative(name):
+    f, arrays = call(name)
+    nnx.gradcheck(f, *arrays, order=2)
+
+
+@pytest.mark.parametrize("name", ["gammaln", "erf", "j1", "betainc", "xlog1py"])
+def test_on_every_library(backend, name):
+    f, arrays = call(name)
+    own = [backend.asarray(x) for x in arrays]
+    y, pullback = nnx.vjp(f, *own)
+    z, expected = nnx.vjp(f, *arrays)
+    assert_close(y, z, rtol=1e-12)
+    for found, right in zip(pullback(y), expected(z), strict=True):
+        assert_close(found, right, rtol=1e-12)
+
+
+def test_float32_stays_float32(backend):
+    g = nnx.grad(lambda x: nnx.namespace(x).sum(of("psi", x)(x)))(backend.asarray(P, "float32"))
+    assert_close(g, nnx.grad(lambda x: nnx.namespace(x).sum(of("psi", x)(x)))(P).astype("float32"), rtol=1e-5)
+
+
+def test_argument_without_a_closed_form_is_refused_by_name():
+    with pytest.raises(
+        NotImplementedError, match=r"special.gammainc has no derivative in closed form for its argument 0"
+    ):
+        nnx.grad(lambda a: nnx.namespace(a).sum(of("gammainc", a)(a, P)))(P)
+
+
+def test_arguments_that_are_stretched():
+    nnx.gradcheck(lambda x, y: of("xlog1py", x)(x, y), U, P[0, :])
+    nnx.gradcheck(lambda x, y: of("betaln", x)(x, y), P[:1, :], U)
+
+
+def test_value_has_the_dtype_of_the_array_even_where_scipys_has_not():
+    x = P.astype("float32")
+    assert of("polygamma", x)(1, x).dtype == x.dtype
+    assert of("zeta", x)(np.asarray(2.5, "float32"), x).dtype == x.dtype
