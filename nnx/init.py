@@ -1,10 +1,13 @@
 """Initialisers: how large the first weights are, by PyTorch's names (without the underscore, as they return an array).
 
-A weight has the shape (out, in, *kernel). Its fan in is in × kernel, its fan out is out × kernel.
+A weight has the shape (out, in, *kernel). Its fan in is in × kernel, its fan out is out × kernel. All numbers are drawn
+and computed on the host (nnx.random): the same seed gives the same bits on every backend.
 """
 
 import math
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 from nnx import random
 from nnx.backend import get_backend
@@ -70,6 +73,50 @@ def normal(shape: Shape, mean: float = 0.0, std: float = 1.0, dtype: str = "floa
     return random.normal(shape, mean, std, dtype)
 
 
+def trunc_normal(
+    shape: Shape, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, dtype: str = "float32"
+) -> Array:
+    """N(mean, std²) inside of [a, b]: what is drawn outside of it is drawn anew. a, b: not in units of std."""
+    if not std > 0.0 or not a < b:
+        raise ValueError(f"trunc_normal: std must be > 0 and a < b, got std {std}, a {a}, b {b}")
+    host, n = random.host(), math.prod(shape)
+    inside = _below((b - mean) / std) - _below((a - mean) / std)
+    draw = _from_normal(mean, std, a, b) if inside > 0.3 else _from_uniform(mean, std, a, b)
+    found = np.empty(n)
+    missing = np.arange(n)
+    while len(missing):
+        x, accepted = draw(host, len(missing))
+        found[missing[accepted]] = x[accepted]
+        missing = missing[~accepted]
+    return random.born(found.reshape(shape), dtype)
+
+
+def _below(z: float) -> float:
+    """The normal distribution's share below z."""
+    return 0.5 * (1.0 + math.erf(z / math.sqrt(2.0)))
+
+
+def _from_normal(mean: float, std: float, a: float, b: float) -> Any:
+    def draw(host: "np.random.Generator", n: int) -> tuple[Any, Any]:
+        x = host.normal(mean, std, n)
+        return x, (x >= a) & (x <= b)
+
+    return draw
+
+
+def _from_uniform(mean: float, std: float, a: float, b: float) -> Any:
+    """For an interval that holds little of the distribution: evenly, accepted with the density over its peak."""
+    peak = ((min(max(mean, a), b) - mean) / std) ** 2
+    reach = std * math.sqrt(peak + 80.0)  # beyond it is less than e⁻⁴⁰ of the peak, which no uniform number is below
+    low, high = max(a, mean - reach), min(b, mean + reach)
+
+    def draw(host: "np.random.Generator", n: int) -> tuple[Any, Any]:
+        x = host.uniform(low, high, n)
+        return x, host.uniform(0.0, 1.0, n) < np.exp((peak - ((x - mean) / std) ** 2) / 2.0)
+
+    return draw
+
+
 def constant(shape: Shape, val: float, dtype: str = "float32") -> Array:
     """val everywhere."""
     backend = get_backend()
@@ -110,3 +157,53 @@ def kaiming_normal(
 ) -> Array:
     """N(0, s²), s = gain / √fan (He et al. 2015). a: the negative slope, if the nonlinearity is leaky_relu."""
     return random.normal(shape, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(_fan(shape, mode)), dtype)
+
+
+def eye(shape: Shape, dtype: str = "float32") -> Array:
+    """The identity, (out, in): as many inputs as there is room for are passed on."""
+    if len(shape) != 2:
+        raise ValueError(f"eye needs a shape of two dimensions (out, in), got {shape}")
+    return random.born(np.eye(*shape), dtype)
+
+
+def dirac(shape: Shape, groups: int = 1, dtype: str = "float32") -> Array:
+    """The identity of a convolution, (out, in, *kernel): 1 in the middle of channel d's kernel for channel d.
+
+    groups: of the output's channels, each of which passes the inputs on anew
+    """
+    if len(shape) not in (3, 4, 5):
+        raise ValueError(f"dirac needs a shape (out, in, *kernel) of 3, 4 or 5 dimensions, got {shape}")
+    if groups < 1 or shape[0] % groups:
+        raise ValueError(f"dirac: {shape[0]} output channels cannot be divided into {groups} groups")
+    own, kernel = shape[0] // groups, shape[2:]
+    x = np.zeros((groups, own, shape[1], math.prod(kernel)))
+    d = np.arange(min(own, shape[1]))
+    x[:, d, d, np.ravel_multi_index([k // 2 for k in kernel], kernel)] = 1.0
+    return random.born(x.reshape(shape), dtype)
+
+
+def orthogonal(shape: Shape, gain: float = 1.0, dtype: str = "float32") -> Array:
+    """gain Q, of the shape (out, in × kernel) as a matrix: Q Qᵀ = 1 or, if it has more rows than columns, Qᵀ Q = 1.
+
+    Evenly from all such matrices: QR of normal numbers, R's diagonal made positive (Saxe et al. 2014; Mezzadri 2007).
+    """
+    if len(shape) < 2:
+        raise ValueError(f"orthogonal needs a shape of at least two dimensions, got {shape}")
+    rows, columns = shape[0], math.prod(shape[1:])
+    x = random.host().normal(size=(max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(x)
+    q = q * np.sign(np.diagonal(r))
+    return random.born((gain * (q.T if rows < columns else q)).reshape(shape), dtype)
+
+
+def sparse(shape: Shape, sparsity: float, std: float = 0.01, dtype: str = "float32") -> Array:
+    """N(0, std²), and 0 at ⌈sparsity · out⌉ places of every column (Martens 2010). shape: (out, in)"""
+    if len(shape) != 2:
+        raise ValueError(f"sparse needs a shape of two dimensions (out, in), got {shape}")
+    if not 0.0 <= sparsity <= 1.0:
+        raise ValueError(f"sparse: sparsity must be in [0, 1], got {sparsity}")
+    host = random.host()
+    x = host.normal(0.0, std, shape)
+    order = np.argsort(host.uniform(size=shape), axis=0)
+    np.put_along_axis(x, order[: math.ceil(sparsity * shape[0])], 0.0, axis=0)
+    return random.born(x, dtype)

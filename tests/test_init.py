@@ -116,3 +116,115 @@ def test_linear_begins_as_pytorchs():
         assert a.shape == b.shape
         assert np.max(np.abs(a)) == pytest.approx(np.max(np.abs(b)), rel=0.05)
         assert np.max(np.abs(a)) <= 1 / math.sqrt(200)
+
+
+# ---- distributions and matrices --------------------------------------------------------------------------------------
+
+TRUNCATED = [
+    (0.0, 1.0, -2.0, 2.0),
+    (0.0, 0.02, -0.04, 0.04),
+    (1.0, 2.0, -10.0, -6.0),
+    (0.0, 1.0, 3.0, 1e6),
+    (0.0, 1.0, -0.1, 0.2),
+]
+
+
+def assert_drawn_from(x, distribution):
+    """Kolmogorov and Smirnov: such a distance has a probability below 1e-4 if the distribution is the one said."""
+    stats = pytest.importorskip("scipy.stats")
+    assert stats.kstest(np.asarray(x, float).ravel(), distribution.cdf).pvalue > 1e-4
+
+
+def test_the_distributions():
+    stats = pytest.importorskip("scipy.stats")
+    assert_drawn_from(init.uniform((20000,), -1.0, 3.0), stats.uniform(-1.0, 4.0))
+    assert_drawn_from(init.normal((20000,), 1.0, 0.5), stats.norm(1.0, 0.5))
+    assert_drawn_from(init.kaiming_uniform((100, 8, 5, 5)), stats.uniform(-0.1 * math.sqrt(3.0), 0.2 * math.sqrt(3.0)))
+    assert_drawn_from(init.xavier_normal((96, 4, 5, 5)), stats.norm(0.0, math.sqrt(2.0 / 2500.0)))
+    with pytest.raises(AssertionError):  # the test can fail
+        assert_drawn_from(init.normal((20000,), 1.0, 0.5), stats.norm(1.0, 0.56))
+
+
+@pytest.mark.parametrize(("mean", "std", "a", "b"), TRUNCATED)
+def test_trunc_normal(mean, std, a, b):
+    stats = pytest.importorskip("scipy.stats")
+    x = init.trunc_normal((200, 100), mean, std, a, b, "float64")
+    assert a <= x.min()
+    assert x.max() <= b
+    assert_drawn_from(x, stats.truncnorm((a - mean) / std, (b - mean) / std, mean, std))
+
+
+def test_eye_and_dirac_are_pytorchs(backend):
+    torch = pytest.importorskip("torch")
+    for shape in [(3, 5), (5, 3)]:
+        assert_same(init.eye(shape), torch.nn.init.eye_(torch.empty(shape)).numpy())
+    for shape, groups in [((4, 3, 3), 1), ((6, 2, 3, 4), 2), ((6, 5, 1, 2, 3), 3)]:
+        assert_same(init.dirac(shape, groups), torch.nn.init.dirac_(torch.empty(shape), groups).numpy())
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (3, 8), (8, 3), (4, 2, 3, 3), (20, 2, 3)])
+def test_orthogonal(shape):
+    q = init.orthogonal(shape, 2.0, "float64").reshape(shape[0], -1)
+    small = q @ q.T if q.shape[0] <= q.shape[1] else q.T @ q
+    np.testing.assert_allclose(small, 4.0 * np.eye(len(small)), atol=1e-12)
+
+
+def test_orthogonal_matrices_are_drawn_evenly():
+    """Of 2 × 2 ones: every angle as often, and as many reflections as rotations. QR alone would not do so."""
+    stats = pytest.importorskip("scipy.stats")
+    drawn = np.asarray([init.orthogonal((2, 2), dtype="float64") for _ in range(2000)])
+    angles = np.arctan2(drawn[:, 1, 0], drawn[:, 0, 0])
+    assert_drawn_from(angles, stats.uniform(-math.pi, 2 * math.pi))
+    assert abs((np.linalg.det(drawn) > 0).mean() - 0.5) < 0.05
+
+
+def test_sparse():
+    stats = pytest.importorskip("scipy.stats")
+    x = init.sparse((30, 500), 0.35, 0.5)
+    assert ((x == 0).sum(0) == 11).all()
+    assert_drawn_from(x[x != 0], stats.norm(0.0, 0.5))
+    assert_drawn_from(
+        np.nonzero(x[:, :300] == 0)[0] + np.random.default_rng(0).uniform(size=3300), stats.uniform(0, 30)
+    )
+
+
+DRAWN = {
+    "trunc_normal": lambda: init.trunc_normal((4, 3)),
+    "orthogonal": lambda: init.orthogonal((4, 3)),
+    "sparse": lambda: init.sparse((4, 3), 0.4),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_the_same_bits_on_every_backend(backend, name):
+    nnx.seed(7)
+    found = DRAWN[name]()
+    nnx.seed(7)
+    with nnx.use_backend("numpy"):
+        assert_same(found, DRAWN[name]())
+    assert found.device == backend.device
+
+
+REFUSED = [
+    (lambda: init.trunc_normal((2,), std=0.0), "std must be > 0 and a < b"),
+    (lambda: init.trunc_normal((2,), a=1.0, b=1.0), "a < b"),
+    (lambda: init.eye((3,)), "two dimensions"),
+    (lambda: init.dirac((3, 3)), "3, 4 or 5 dimensions"),
+    (lambda: init.dirac((4, 2, 3), 3), "4 output channels cannot be divided into 3 groups"),
+    (lambda: init.orthogonal((3,)), "at least two dimensions"),
+    (lambda: init.sparse((3, 3, 3), 0.1), "two dimensions"),
+    (lambda: init.sparse((3, 3), 1.5), r"sparsity must be in \[0, 1\], got 1.5"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), REFUSED)
+def test_what_cannot_be_initialised(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_every_initialiser_of_pytorch_is_there():
+    torch = pytest.importorskip("torch")
+    theirs = {name[:-1] for name in dir(torch.nn.init) if name.endswith("_") and not name.startswith("_")}
+    assert {"uniform", "kaiming_normal", "orthogonal"} < theirs
+    assert not {name for name in theirs | {"calculate_gain"} if not hasattr(init, name)}

@@ -8,6 +8,8 @@ from nnx.functional import logsigmoid, sigmoid
 from nnx.losses.common import Reduction, reduced, same_form
 from nnx.typing import Array, Namespace
 
+__all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits"]
+
 
 def binary_cross_entropy(
     input: Array, target: Array, weight: Array | None = None, reduction: Reduction = "mean"

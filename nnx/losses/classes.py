@@ -10,6 +10,8 @@ from nnx.losses.common import Reduction, reduced, same_form
 from nnx.losses.labels import check_form, check_labels, check_rows, is_labels, minus_one_hot, one_hot_mask, pick
 from nnx.typing import Array
 
+__all__ = ["cross_entropy", "nll_loss"]
+
 
 def cross_entropy(
     input: Array,

@@ -7,6 +7,8 @@ from nnx.backend import namespace
 from nnx.losses.common import Reduction, reduced, same_form
 from nnx.typing import Array
 
+__all__ = ["kl_div"]
+
 
 def kl_div(
     input: Array, target: Array, reduction: Reduction | Literal["batchmean"] = "mean", log_target: bool = False

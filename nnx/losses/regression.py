@@ -5,8 +5,10 @@ from typing import Any
 
 from nnx.autodiff import op
 from nnx.backend import namespace
-from nnx.losses.common import Reduction, reduced, same_form
+from nnx.losses.common import Reduction, check_weight, reduced, same_form, weighted
 from nnx.typing import Array
+
+__all__ = ["huber_loss", "l1_loss", "mse_loss", "quadratic_cost", "smooth_l1_loss"]
 
 
 def quadratic_cost(a: Array, y: Array) -> Array:
@@ -23,21 +25,22 @@ def quadratic_cost(a: Array, y: Array) -> Array:
     return _squares(a, y, 0.5 / n if n else math.nan)
 
 
-def mse_loss(input: Array, target: Array, reduction: Reduction = "mean") -> Array:
-    """(input - target)², its mean over all entries.
+def mse_loss(input: Array, target: Array, reduction: Reduction = "mean", weight: Array | None = None) -> Array:
+    """w (input - target)², its mean over all entries.
 
-    input, target: any shape, the same   returns (), or their shape with reduction="none"
+    input, target: any shape, the same   weight: w, a factor for each entry, in the same shape; the mean is then
+    Σ w d² / Σ w   returns (), or their shape with reduction="none"
 
     >>> import numpy as np
     >>> float(mse_loss(np.asarray([1.0, 0.0]), np.asarray([0.0, 2.0])))
     2.5
     """
     same_form("mse_loss", input, target)
-    if reduction == "mean":
+    if reduction == "mean" and weight is None:
         n = math.prod(input.shape)
         return _squares(input, target, 1.0 / n if n else math.nan)
     d = input - target
-    return reduced(d * d, reduction)
+    return weighted(d * d, weight, reduction, "mse_loss")
 
 
 @op
@@ -53,17 +56,17 @@ def _squares(a: Array, y: Array, factor: float) -> Any:
     return xp.sum(d * d) * factor, pullback
 
 
-def l1_loss(input: Array, target: Array, reduction: Reduction = "mean") -> Array:
-    """|input - target|, its mean over all entries; the slope where they are equal is 0.
+def l1_loss(input: Array, target: Array, reduction: Reduction = "mean", weight: Array | None = None) -> Array:
+    """w |input - target|, its mean over all entries; the slope where they are equal is 0.
 
-    input, target: any shape, the same   returns (), or their shape with reduction="none"
+    input, target: any shape, the same   weight: as mse_loss's   returns (), or their shape with reduction="none"
 
     >>> import numpy as np
     >>> float(l1_loss(np.asarray([1.0, 0.0]), np.asarray([0.0, 2.0])))
     1.5
     """
     same_form("l1_loss", input, target)
-    return reduced(namespace(input, target).abs(input - target), reduction)
+    return weighted(namespace(input, target).abs(input - target), weight, reduction, "l1_loss")
 
 
 def smooth_l1_loss(input: Array, target: Array, reduction: Reduction = "mean", beta: float = 1.0) -> Array:
@@ -83,10 +86,13 @@ def smooth_l1_loss(input: Array, target: Array, reduction: Reduction = "mean", b
     return reduced(_huber(input - target, float(beta)) * (1.0 / beta), reduction)
 
 
-def huber_loss(input: Array, target: Array, reduction: Reduction = "mean", delta: float = 1.0) -> Array:
+def huber_loss(
+    input: Array, target: Array, reduction: Reduction = "mean", delta: float = 1.0, weight: Array | None = None
+) -> Array:
     """d²/2 where |d| <= δ, else δ (|d| - δ/2), of d = input - target (Huber 1964).
 
-    delta: > 0   returns (), or the inputs' shape with reduction="none"
+    delta: > 0   weight: a factor for each entry, in the inputs' shape; the mean divides by the number of entries all
+    the same, as PyTorch's does   returns (), or the inputs' shape with reduction="none"
 
     >>> import numpy as np
     >>> huber_loss(np.asarray([0.5, 3.0]), np.zeros(2), "none", delta=2.0)
@@ -95,7 +101,11 @@ def huber_loss(input: Array, target: Array, reduction: Reduction = "mean", delta
     if not delta > 0.0:
         raise ValueError(f"huber_loss: delta must be > 0, got {delta}")
     same_form("huber_loss", input, target)
-    return reduced(_huber(input - target, float(delta)), reduction)
+    losses = _huber(input - target, float(delta))
+    if weight is None:
+        return reduced(losses, reduction)
+    check_weight("huber_loss", weight, losses)
+    return reduced(losses * weight, reduction)
 
 
 @op

@@ -1,8 +1,11 @@
 """Means over an epoch, summed where the batches were computed and read once: a device is not waited for in between."""
 
+import copy
 from collections.abc import Mapping
+from typing import Any
 
 from nnx.backend import asarray, innermost
+from nnx.metrics import Metric
 from nnx.typing import Array
 
 
@@ -20,6 +23,24 @@ class Means:
     def __init__(self, sums: Mapping[str, Array] | None = None, samples: int = 0) -> None:
         self.sums = {name: asarray(x) for name, x in (sums or {}).items()}
         self.samples = samples
+        self.meters: dict[str, Metric] = {}
+        """Copies of the metrics that are objects, with what they have seen of this epoch."""
+
+    def measured(self, metrics: Mapping[str, Any], output: Any, target: Array) -> dict[str, Array]:
+        """What the metrics that are functions say of a batch; those that are objects take it up here."""
+        found = {}
+        for name, metric in metrics.items():
+            if isinstance(metric, Metric):
+                self.meter(name, metric).update(output, target)
+            else:
+                found[name] = metric(output, target)
+        return found
+
+    def meter(self, name: str, metric: Metric) -> Metric:
+        """The copy of a metric that counts this epoch: the one that was given is the user's."""
+        if name not in self.meters:
+            self.meters[name] = copy.copy(metric).reset()
+        return self.meters[name]
 
     def add(self, values: Mapping[str, Array], n: int) -> None:
         """Add the means of a batch of n samples; nothing is read here."""
@@ -35,4 +56,14 @@ class Means:
                 "expected batches to train or evaluate on, got none: the loader is empty, or was used up by an earlier "
                 "epoch (a generator: pass a list or a DataLoader)"
             )
-        return {name: float(total) / self.samples for name, total in self.sums.items()}
+        means = {name: float(total) / self.samples for name, total in self.sums.items()}
+        return means | {name: _number(name, meter.compute()) for name, meter in self.meters.items()}
+
+
+def _number(name: str, found: Any) -> float:
+    if not isinstance(found, float):
+        raise TypeError(
+            f"the metric '{name}' computes an array of shape {tuple(found.shape)}, an epoch's record holds numbers: "
+            "choose an average, or update it yourself on trainer.predict(x)"
+        )
+    return found

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nnx import random
+from nnx.metrics import Metric
 from nnx.train.callbacks import Callback
 from nnx.train.history import History
 from nnx.train.means import Means
@@ -21,7 +22,10 @@ def collect(trainer: "Trainer") -> State:
     arrays = _over("model/", trainer.model.state_dict())
     arrays |= _over("optimizer/", optimizer.pop("slots"))
     arrays |= _over("sums/", trainer.means.sums)
-    callbacks = {}
+    callbacks, meters = {}, {}
+    for name, meter in trainer.means.meters.items():
+        meters[name] = meter.state_dict()
+        arrays |= _over(f"meters/{name}/", meters[name].pop("arrays", {}))
     for name, callback in named(trainer.callbacks):
         if state := dict(callback.state_dict()):
             arrays |= _over(f"callbacks/{name}/", state.pop("arrays", {}))
@@ -30,6 +34,7 @@ def collect(trainer: "Trainer") -> State:
         "epoch": trainer.epoch,
         "step": trainer.step,
         "samples": trainer.means.samples,
+        "meters": meters,
         "history": trainer.history.records,
         "optimizer": optimizer,
         "random": random.get_state(),
@@ -46,6 +51,10 @@ def restore(trainer: "Trainer", state: State) -> None:
     trainer.model.load_state_dict(_under("model/", arrays))
     trainer.optimizer.load_state_dict({**meta["optimizer"], "slots": _under("optimizer/", arrays)})
     trainer.means = Means(_under("sums/", arrays), meta["samples"])
+    for name, own in meta.get("meters", {}).items():
+        if isinstance(metric := trainer.metrics.get(name), Metric):
+            found = {**own, "arrays": _under(f"meters/{name}/", arrays)}
+            trainer.means.meter(name, metric).load_state_dict(found)
     trainer.epoch, trainer.step = meta["epoch"], meta["step"]
     trainer.history = History(meta["history"])
     if trainer.schedule is not None and meta["schedule"] is not None:

@@ -37,7 +37,8 @@ class Diverged(FloatingPointError):
 class Trainer:
     """Trains a model: `fit`, `evaluate`, `predict`.
 
-    loss(output, target) -> scalar array   metrics: name -> function (output, target) -> the batch's mean
+    loss(output, target) -> scalar array   metrics: name -> function (output, target) -> the batch's mean, or an object
+    of nnx.metrics, which is computed over all samples of an epoch at once (AUROC is no mean over batches)
     schedule: its step() is called after each epoch, or after each update with schedule_every="step"
     transform_grads: a function of the gradients' dict, called before each update (clipping)
     """
@@ -156,7 +157,7 @@ class Trainer:
         self.step += 1
         if self.schedule is not None and self.schedule_every == "step":
             self.schedule.step()
-        self.means.add({"loss": loss} | {name: metric(output, y) for name, metric in self.metrics.items()}, y.shape[0])
+        self.means.add({"loss": loss} | self.means.measured(self.metrics, output, y), y.shape[0])
         self._tell("on_batch_end", loss)
 
     def _check_finite(self, record: dict[str, Any], name: str) -> None:
@@ -185,9 +186,7 @@ class Trainer:
                 inputs, target = parts(batch)
                 output = forward(self.model, inputs)
                 values = {"loss": self.loss(output, target)}
-                means.add(
-                    values | {name: metric(output, target) for name, metric in self.metrics.items()}, target.shape[0]
-                )
+                means.add(values | means.measured(self.metrics, output, target), target.shape[0])
             return means.read()
         finally:
             self.model.train(training)

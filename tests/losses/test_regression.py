@@ -201,6 +201,7 @@ PAIRED = [
 ]
 
 
+@pytest.mark.float64("two dtypes are its subject")
 @pytest.mark.parametrize("loss", PAIRED)
 def test_shapes_and_dtypes_must_agree(backend, loss):
     p = nnx.asarray(P)

@@ -5,6 +5,7 @@ import pytest
 
 import nnx
 from nnx import metrics
+from nnx.metrics import classes
 from tests.support import assert_close
 
 rng = np.random.default_rng(9)
@@ -33,7 +34,7 @@ def test_of_equal_outputs_the_first_is_the_larger(backend, k):
 def test_top_1_by_rank_is_the_largest(backend):
     coarse = nnx.asarray(np.round(SCORES))  # with many equal outputs
     expected = nnx.to_numpy(metrics.accuracy(coarse, nnx.asarray(LABELS)))
-    rank = nnx.to_numpy(metrics._rank(coarse, nnx.asarray(LABELS)))
+    rank = nnx.to_numpy(classes._rank(coarse, nnx.asarray(LABELS)))
     np.testing.assert_allclose((rank == 0).mean(), expected)
 
 
