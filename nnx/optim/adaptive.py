@@ -1,10 +1,14 @@
-"""Optimizers that divide by how large the gradients have been: RMSprop forgets, Adagrad does not."""
+"""Optimizers that divide by how large the gradients have been: RMSprop and Adadelta forget, Adagrad does not."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from nnx.backend import namespace
-from nnx.optim.base import Optimizer, Slots, coupled
+from nnx.optim.base import Optimizer, coupled
+from nnx.optim.saved import Slots
 from nnx.typing import Array
+
+__all__ = ["Adadelta", "Adagrad", "RMSprop"]
 
 
 class RMSprop(Optimizer):
@@ -12,6 +16,7 @@ class RMSprop(Optimizer):
 
     alpha: how slowly v forgets, in [0, 1)   eps: >= 0   weight_decay: λ of L2, added to g as λ p
     momentum: μ of a velocity b ← μ b + g / (√v + eps)   centered: the variance of g in the place of v
+    maximize, groups: see Optimizer
     """
 
     def __init__(
@@ -22,11 +27,17 @@ class RMSprop(Optimizer):
         weight_decay: float = 0.0,
         momentum: float = 0.0,
         centered: bool = False,
+        maximize: bool = False,
+        *,
+        groups: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        super().__init__(lr)
-        self._check(alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
         self.alpha, self.eps, self.weight_decay = alpha, eps, weight_decay
         self.momentum, self.centered = momentum, centered
+        super().__init__(lr, maximize=maximize, groups=groups)
+
+    def _validate(self) -> None:
+        super()._validate()
+        self._check(alpha=self.alpha, eps=self.eps, weight_decay=self.weight_decay, momentum=self.momentum)
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -58,7 +69,7 @@ class Adagrad(Optimizer):
     """p ← p - lr · g / (√s + eps), s the sum of all g² so far (Duchi et al. 2011).
 
     lr_decay: lr / (1 + (t - 1) lr_decay) at step t   weight_decay: λ of L2, added to g as λ p
-    initial_accumulator_value: where s begins, >= 0   eps: >= 0
+    initial_accumulator_value: where s begins, >= 0   eps: >= 0   maximize, groups: see Optimizer
     """
 
     def __init__(
@@ -68,13 +79,18 @@ class Adagrad(Optimizer):
         weight_decay: float = 0.0,
         initial_accumulator_value: float = 0.0,
         eps: float = 1e-10,
+        *,
+        maximize: bool = False,
+        groups: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        super().__init__(lr)
-        self._check(
-            lr_decay=lr_decay, weight_decay=weight_decay, initial_accumulator_value=initial_accumulator_value, eps=eps
-        )
         self.lr_decay, self.weight_decay, self.eps = lr_decay, weight_decay, eps
         self.initial_accumulator_value = initial_accumulator_value
+        super().__init__(lr, maximize=maximize, groups=groups)
+
+    def _validate(self) -> None:
+        super()._validate()
+        self._check(lr_decay=self.lr_decay, weight_decay=self.weight_decay, eps=self.eps)
+        self._check(initial_accumulator_value=self.initial_accumulator_value)
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -92,5 +108,48 @@ class Adagrad(Optimizer):
             g = coupled(g, p, decay)
             s = s + g * g
             return p - g / (namespace(s).sqrt(s) + eps) * lr, s
+
+        return rule
+
+
+class Adadelta(Optimizer):
+    """p ← p - lr · Δ, Δ = √(d + eps) / √(v + eps) · g: running means v of g² and d of Δ² (Zeiler 2012).
+
+    rho: how slowly both forget, in [0, 1]   eps: >= 0   weight_decay: λ of L2, added to g as λ p
+    maximize, groups: see Optimizer
+    """
+
+    def __init__(
+        self,
+        lr: float = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+        groups: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.rho, self.eps, self.weight_decay = rho, eps, weight_decay
+        super().__init__(lr, maximize=maximize, groups=groups)
+
+    def _validate(self) -> None:
+        super()._validate()
+        self._check(eps=self.eps, weight_decay=self.weight_decay)
+        if not 0.0 <= self.rho <= 1.0:
+            raise ValueError(f"Adadelta: rho must be in [0, 1], got {self.rho}")
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """See Optimizer.slots."""
+        return "v", "d"
+
+    def _step(self, age: int) -> Any:
+        lr, rho, eps, decay = self.lr, self.rho, self.eps, self.weight_decay
+
+        def rule(p: Array, g: Array, v: Array, d: Array) -> tuple[Array, ...]:
+            xp, g = namespace(v), coupled(g, p, decay)
+            v = v * rho + (g * g) * (1.0 - rho)
+            delta = xp.sqrt(d + eps) / xp.sqrt(v + eps) * g
+            return p - delta * lr, v, d * rho + (delta * delta) * (1.0 - rho)
 
         return rule

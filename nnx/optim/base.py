@@ -4,33 +4,55 @@ Parameters change only here, after the backward pass has returned every gradient
 which some are already new is the gradient of no function.
 """
 
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self
 
 from nnx.autodiff.tree import swappable
-from nnx.backend import are_mixed, asarray, backend_of, mixed, namespace
+from nnx.backend import are_mixed, backend_of, mixed
 from nnx.layers.module import Module
+from nnx.optim.groups import Groups, Key, check_used, checked, key_of
 from nnx.optim.packed import WORTHWHILE, Pack
+from nnx.optim.saved import Saved, Slots
 from nnx.typing import Array
 
-Slots = tuple[Array, ...]
+__all__ = ["Optimizer"]
+
+Rule = Callable[..., tuple[Array, ...]]
+Part = tuple[Key, Any, dict[str, Array]]
+"""Parameters that are moved alike: the patterns that name them, the optimizer with their numbers, and the arrays."""
 
 
-class Optimizer:
+class Optimizer(Saved):
     """Base class: `update(model, grads)` after `value_and_grad`.
 
     lr: per step, >= 0; may be assigned between steps   initial_lr: what a schedule started from, if there is one
+    maximize: climb instead of descend
+    groups: {pattern of dotted paths: {hyperparameter: value}}, for the parameters whose paths match (fnmatch; all
+    patterns that match count, the later one wins). A pattern without a parameter is a ValueError at the first step.
     steps: how many updates were made   missed: of a parameter that was frozen or came later, how many without it
+
+    >>> from nnx.optim import SGD
+    >>> SGD(lr=0.1, weight_decay=1e-4, groups={"*.bias": {"weight_decay": 0.0}}).groups
+    {'*.bias': {'weight_decay': 0.0}}
     """
 
-    def __init__(self, lr: float) -> None:
-        self._check(lr=lr)
+    def __init__(
+        self, lr: float, *, maximize: bool = False, groups: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> None:
         self.lr = lr
+        self.maximize = maximize
         self.initial_lr: float | None = None
         self.steps = 0
         self.missed: dict[str, int] = {}
         self._state: dict[str, Slots] = {}
-        self._pack: Pack | None = None
+        self._packs: dict[Key, Pack] = {}
         self._loaded = False
+        self._keys: dict[str, Key] = {}
+        self._patterns: Key = ()
+        self._validate()
+        self.groups: Groups = checked(groups, self.hyperparameters(), type(self).__name__)
+        for pattern in self.groups:
+            self._variant((pattern,))._validate()
 
     calls: ClassVar[int] = 10
     """About how many array functions the rule calls: what updating small parameters together saves (nnx.optim.packed).
@@ -41,14 +63,15 @@ class Optimizer:
     @property
     def state(self) -> dict[str, Slots]:
         """The slots of each parameter by path."""
-        if self._pack is not None:  # whoever asks may change them: they are packed anew at the next update
-            self._state.update(self._pack.unpacked())
-            self._pack = None
+        if self._packs:  # whoever asks may change them: they are packed anew at the next update
+            for pack in self._packs.values():
+                self._state.update(pack.unpacked())
+            self._packs = {}
         return self._state
 
     @state.setter
     def state(self, state: dict[str, Slots]) -> None:
-        self._state, self._pack = state, None
+        self._state, self._packs = state, {}
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -57,9 +80,14 @@ class Optimizer:
 
     def init(self, model: Module) -> None:
         """Make the slots of all trainable parameters now rather than at the first update."""
-        for path, p in model.trainable().items():
-            if path not in self.state:
-                self.state[path] = self._join(path, p)
+        params = model.trainable()
+        self._know(params, model)
+        self._make(params)
+
+    def _make(self, params: dict[str, Array]) -> None:
+        for path, p in params.items():
+            if path not in self._state:  # which has all paths, also of slots that are packed: these are left so
+                self.state[path] = self._of(path)._join(path, p)
 
     def update(self, model: Module, grads: dict[str, Array]) -> None:
         """One step: move every trainable parameter of the model against its gradient.
@@ -71,50 +99,88 @@ class Optimizer:
                 f"update takes a Module, got {type(model).__name__}; for a dict of arrays: apply(params, grads)"
             )
         params = model.trainable()
+        if self.groups:
+            self._know(params, model)
         model._replace(params, self.apply(params, grads))
 
     def apply(self, params: dict[str, Array], grads: dict[str, Array]) -> dict[str, Array]:
         """The new parameters; the given ones are left as they are, and nothing is changed if an error is raised."""
         _check_paths(params, grads)
+        parts: list[Part] = self._parts(params) if self.groups else [((), self, params)]
         if self._loaded:
             self._move_to(params)
-        count, now = len(self.slots), self.steps + 1
-        rule, new, kept = self._step(now), {}, {}
-        packed: dict[str, Array] = {}
-        if self._pack is not None and self._pack.fits(params, grads, count):
-            packed = self._pack.step(rule, params, grads)
-        state = self._state if packed else self.state
+        now = self.steps + 1
+        new: dict[str, Array] = {}
+        kept: dict[str, Slots] = {}
+        if self._packs and not self._fit(parts, grads):
+            self._state = self.state  # which unpacks them
+        for part in parts:
+            self._move(part, grads, now, new, kept)
+        self._finish(params, kept, now)
+        if len(self._packs) < len(parts) and self.calls * len(params) >= WORTHWHILE:
+            self._put_together(parts, new)
+        return new if len(parts) == 1 else {path: new[path] for path in params}
+
+    def _fit(self, parts: list[Part], grads: dict[str, Array]) -> bool:
+        """Whether every pack still is what one of the parts needs."""
+        fitting = 0
+        for key, rules, params in parts:
+            pack = self._packs.get(key)
+            if pack is not None:
+                if not pack.fits(params, grads, len(rules.slots)):
+                    return False
+                fitting += 1
+        return fitting == len(self._packs)
+
+    def _move(
+        self, part: Part, grads: dict[str, Array], now: int, new: dict[str, Array], kept: dict[str, Slots]
+    ) -> None:
+        """Put the new parameters of one part into `new`, and the slots of those that are not packed into `kept`."""
+        key, rules, params = part
+        rule = rules._rule(now)
+        packed: dict[str, Array] = self._packs[key].step(rule, params, grads) if key in self._packs else {}
+        if len(packed) == len(params):
+            new |= packed
+            return
+        count, known, missed = len(rules.slots), self._state.get, self.missed
         for path, p in params.items():
             if path in packed:
                 new[path] = packed[path]
                 continue
-            g, slots = grads[path], state.get(path)
-            if slots is None or len(slots) != count or (count and slots[0].shape != p.shape):
-                slots = self._join(path, p)
+            g, there = grads[path], known(path)
+            fresh = there is None or len(there) != count or (count and there[0].shape != p.shape)
+            slots: Slots = there if there is not None and not fresh else rules._join(path, p)
             if type(g) is not type(p) and are_mixed(p, g):
                 raise mixed(p, g)
-            late = self.missed.get(path) if self.missed else None
             try:
-                moved = (rule if late is None else self._step(now - late))(p, g, *slots)
+                moved = (rules._rule(now - missed[path]) if path in missed else rule)(p, g, *slots)
             except (TypeError, ValueError, RuntimeError):
                 if are_mixed(p, g, *slots):
                     raise mixed(p, g, *slots) from None
                 raise
             new[path] = moved[0]
-            if count or path not in state:
+            if count or fresh:
                 kept[path] = moved[1:]
-        self._finish(params, kept, now)
-        if self._pack is None and self.calls * len(new) >= WORTHWHILE:
-            self._pack = Pack.of(new, {path: slots for path, slots in self._state.items() if path not in self.missed})
-        return new
 
     def _finish(self, params: dict[str, Array], kept: dict[str, Slots], now: int) -> None:
         """Count the step, for the parameters that it left out, too."""
+        if self._packs:
+            for pack in self._packs.values():
+                pack.commit()
         if len(self._state) > len(params):
             for path in self._state.keys() - params.keys():
                 self.missed[path] = self.missed.get(path, 0) + 1
         self._state.update(kept)
         self.steps = now
+
+    def _put_together(self, parts: list[Part], new: dict[str, Array]) -> None:
+        """Pack the small parameters of each part for the steps to come, where it is worth while."""
+        for key, _, params in parts:
+            if key not in self._packs and self.calls * len(params) >= WORTHWHILE:
+                slots = {path: self._state[path] for path in params if path not in self.missed}
+                pack = Pack.of({path: new[path] for path in params}, slots)
+                if pack is not None:
+                    self._packs[key] = pack
 
     def _join(self, path: str, p: Array) -> Slots:
         """The slots of a parameter that takes part from now on, or that was replaced by one of another shape."""
@@ -125,55 +191,63 @@ class Optimizer:
     def _fresh(self, p: Array) -> Slots:
         return tuple(backend_of(p).zeros(p.shape, p) for _ in self.slots)
 
+    def _rule(self, age: int) -> Rule:
+        rule: Rule = self._step(age)
+        return _uphill(rule) if self.maximize else rule
+
     def _step(self, age: int) -> Any:
         """The update rule, (p, g, *slots) -> (new p, *new slots), at a parameter's step number `age`, from 1 on."""
         raise NotImplementedError
+
+    def _validate(self) -> None:
+        """Raises ValueError for hyperparameters out of range."""
+        self._check(lr=self.lr)
 
     def _check(self, **numbers: float) -> None:
         for name, value in numbers.items():
             if not value >= 0.0:
                 raise ValueError(f"{type(self).__name__}: {name} must be >= 0, got {value}")
 
-    # ---- checkpoints ---------------------------------------------------------------------------------------------
+    def _check_betas(self, betas: tuple[float, ...]) -> None:
+        if not all(0.0 <= beta < 1.0 for beta in betas):
+            raise ValueError(f"{type(self).__name__}: betas must be in [0, 1), got {betas}")
 
-    def hyperparameters(self) -> dict[str, Any]:
-        """The numbers that it was made with, as they are now."""
-        return {k: v for k, v in vars(self).items() if k not in ("steps", "missed") and k[0] != "_"}
+    # ---- groups --------------------------------------------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, Any]:
-        """Numbers, and copies of the slots as "path/slot"."""
-        arrays = {
-            f"{path}/{name}": _copy(x)
-            for path, slots in self.state.items()
-            for name, x in zip(self.slots, slots, strict=False)  # strict: momentum may have been 0 until now
-        }
-        return {
-            "steps": self.steps,
-            "missed": dict(self.missed),
-            "hyperparameters": self.hyperparameters(),
-            "slots": arrays,
-        }
+    def _know(self, params: dict[str, Array], model: Module | None = None) -> None:
+        """Find the group of every path, and complain of a pattern that matches none (a frozen one is one)."""
+        if not self.groups:
+            return
+        if self._patterns != tuple(self.groups):
+            self._keys, self._patterns = {}, tuple(self.groups)
+        if not self._keys.keys() >= params.keys():
+            frozen = () if model is None else (path for path, _ in model.named_parameters())
+            check_used(self.groups, dict.fromkeys([*params, *self._keys, *frozen]), type(self).__name__)
+            self._keys |= {path: key_of(self.groups, path) for path in params}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where state_dict was taken; the slots go to where the parameters are at the next update."""
-        for name, value in state["hyperparameters"].items():
-            if name not in vars(self):
-                raise ValueError(
-                    f"{type(self).__name__} has no hyperparameter '{name}': the state is another optimizer's"
-                )
-            setattr(self, name, tuple(value) if isinstance(value, list) else value)
-        paths = list(dict.fromkeys(key.rpartition("/")[0] for key in state["slots"]))
-        self.steps, self.missed = state["steps"], dict(state.get("missed", {}))
-        self.state = {path: tuple(_copy(asarray(state["slots"][f"{path}/{n}"])) for n in self.slots) for path in paths}
-        self._loaded = True
-
-    def _move_to(self, params: dict[str, Array]) -> None:
-        """The slots to the backend and device of their parameters."""
+    def _parts(self, params: dict[str, Array]) -> list[Part]:
+        self._know(params)
+        parts: dict[Key, dict[str, Array]] = {}
         for path, p in params.items():
-            if path in self.state:
-                home = backend_of(p).open(getattr(p, "device", None))
-                self.state[path] = tuple(home.asarray(x, p.dtype) for x in self.state[path])
-        self._loaded = False
+            parts.setdefault(self._keys[path], {})[path] = p
+        return [(key, self._variant(key), part) for key, part in parts.items()]
+
+    def _variant(self, key: Key) -> Self:
+        """A view of the optimizer with the hyperparameters of these groups: only its rule is used."""
+        if not key:
+            return self
+        other: Self = object.__new__(type(self))
+        vars(other).update(vars(self))
+        for pattern in key:
+            vars(other).update(self.groups[pattern])
+        return other
+
+    def _of(self, path: str) -> Self:
+        return self._variant(key_of(self.groups, path)) if self.groups else self
+
+    def _having(self, name: str) -> list[dict[str, Any]]:
+        """Where a hyperparameter is: this optimizer's own, and those of the groups that have one, in their order."""
+        return [options for options in (vars(self), *self.groups.values()) if name in options]
 
 
 def _check_paths(params: dict[str, Array], grads: dict[str, Array]) -> None:
@@ -185,8 +259,8 @@ def _check_paths(params: dict[str, Array], grads: dict[str, Array]) -> None:
         )
 
 
-def _copy(x: Array) -> Array:
-    return namespace(x).asarray(x, copy=True)
+def _uphill(rule: Rule) -> Rule:
+    return lambda p, g, *slots: rule(p, -g, *slots)
 
 
 def coupled(g: Array, p: Array, weight_decay: float) -> Array:

@@ -5,6 +5,8 @@ import math
 from nnx.backend import namespace
 from nnx.typing import Array
 
+__all__ = ["clip_grad_norm", "clip_grad_value"]
+
 
 def clip_grad_norm(
     grads: dict[str, Array], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False

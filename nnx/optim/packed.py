@@ -33,6 +33,7 @@ class Pack:
             self.places.append((start, stop, p.shape))
             start = stop
         self.views = list(params.values())
+        self.stepped: tuple[tuple[Array, ...], list[Array]] | None = None
         self.vector = self.library.pack(self.views)
         self.slots = [self.library.pack(list(arrays)) for arrays in zip(*(slots[path] for path in params), strict=True)]
 
@@ -69,14 +70,20 @@ class Pack:
     def step(
         self, rule: Callable[..., Any], params: Mapping[str, Array], grads: Mapping[str, Array]
     ) -> dict[str, Array]:
-        """The new parameters by path."""
+        """The new parameters by path; nothing changes before `commit`."""
         given = [params[path] for path in self.paths]
         if any(p is not view for p, view in zip(given, self.views, strict=True)):  # somebody has put others there
-            self.vector = self.library.pack(given)
+            self.vector, self.views = self.library.pack(given), given
         moved = rule(self.vector, self.library.pack([grads[path] for path in self.paths]), *self.slots)
-        self.vector, self.slots = moved[0], list(moved[1:])
-        self.views = self.library.unpack(self.vector, self.places)
-        return dict(zip(self.paths, self.views, strict=True))
+        views = self.library.unpack(moved[0], self.places)
+        self.stepped = moved, views
+        return dict(zip(self.paths, views, strict=True))
+
+    def commit(self) -> None:
+        """Keep what `step` has made, once no other parameter's update can fail any more."""
+        if self.stepped is not None:
+            (self.vector, *self.slots), self.views = self.stepped
+            self.stepped = None
 
     def unpacked(self) -> dict[str, tuple[Array, ...]]:
         """The slots by path."""

@@ -5,6 +5,8 @@ from nnx.backend import namespace
 from nnx.layers.module import Module
 from nnx.typing import Array, Tree
 
+__all__ = ["l1_penalty", "l2_penalty"]
+
 
 def l1_penalty(model_or_params: Tree) -> Array:
     """Σ |p|: it drives single weights to 0. The slope at 0 is 0.

@@ -1,16 +1,21 @@
 """A schedule that watches a number: it cannot be a formula of t alone."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from nnx.optim.base import Optimizer
+from nnx.optim.schedules import each
+
+__all__ = ["ReduceLROnPlateau"]
 
 
 class ReduceLROnPlateau:
     """lr · factor whenever a number, given to each step, has not become better for more than `patience` steps.
 
     mode: "min" or "max", which is better   threshold, threshold_mode: by how much, relative ("rel") or absolute ("abs")
-    cooldown: steps after a reduction that do not count   min_lr: never below   eps: no change smaller than this
+    cooldown: steps after a reduction that do not count   eps: no change smaller than this
+    min_lr: never below; a number, or one for the optimizer and each of its groups with an lr
     """
 
     def __init__(
@@ -22,7 +27,7 @@ class ReduceLROnPlateau:
         threshold: float = 1e-4,
         threshold_mode: Literal["rel", "abs"] = "rel",
         cooldown: int = 0,
-        min_lr: float = 0.0,
+        min_lr: float | Sequence[float] = 0.0,
         eps: float = 1e-8,
     ) -> None:
         if not 0.0 <= factor < 1.0:
@@ -34,7 +39,8 @@ class ReduceLROnPlateau:
             )
         self.optimizer, self.mode, self.factor, self.patience = optimizer, mode, factor, patience
         self.threshold, self.threshold_mode = threshold, threshold_mode
-        self.cooldown, self.min_lr, self.eps = cooldown, min_lr, eps
+        self.cooldown, self.eps = cooldown, eps
+        self.min_lrs = each(min_lr, optimizer, "ReduceLROnPlateau: min_lr")
         self.t, self.bad, self.cooling = 0, 0, 0
         self.best: float | None = None
 
@@ -49,9 +55,10 @@ class ReduceLROnPlateau:
         if self.cooling > 0:
             self.cooling, self.bad = self.cooling - 1, 0
         if self.bad > self.patience:
-            lr = max(self.optimizer.lr * self.factor, self.min_lr)
-            if self.optimizer.lr - lr > self.eps:
-                self.optimizer.lr = lr
+            for options, least in zip(self.optimizer._having("lr"), self.min_lrs, strict=True):
+                lr = max(options["lr"] * self.factor, least)
+                if options["lr"] - lr > self.eps:
+                    options["lr"] = lr
             self.cooling, self.bad = self.cooldown, 0
 
     def _better(self, value: float) -> bool:
@@ -61,8 +68,8 @@ class ReduceLROnPlateau:
         return value < self.best - margin if self.mode == "min" else value > self.best + margin
 
     def get_last_lr(self) -> list[float]:
-        """The optimizer's learning rate, in a list as PyTorch has it."""
-        return [self.optimizer.lr]
+        """The learning rates of the optimizer and of its groups that have one."""
+        return [options["lr"] for options in self.optimizer._having("lr")]
 
     def state_dict(self) -> dict[str, Any]:
         """What JSON can hold of it."""

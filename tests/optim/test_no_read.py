@@ -47,13 +47,23 @@ OPTIMIZERS = {
     "AdamW": {},
     "RMSprop": {"momentum": 0.9, "centered": True},
     "Adagrad": {"lr_decay": 0.1},
+    "ASGD": {"t0": 2.0},
+    "NAdam": {},
+    "RAdam": {},
+    "Adamax": {},
+    "Adadelta": {},
+    "Rprop": {},
+    "Lion": {},
+    "LAMB": {},
+    "Muon": {},
+    "AdamWScheduleFree": {"warmup_steps": 5},
 }
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizers_and_clipping(name):
     def step(p, g, lr, steps):
-        optimizer = getattr(optim, name)(**OPTIMIZERS[name])
+        optimizer = getattr(optim, name)(**OPTIMIZERS[name], maximize=True)
         optimizer.lr, optimizer.steps = lr, steps  # a compiled step makes them inputs, so that they may change
         optimizer.state = {"w": optimizer._fresh(p)}
         grads, norm = optim.clip_grad_norm(optim.clip_grad_value({"w": g}, 0.5), 1.0)
