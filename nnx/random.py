@@ -5,10 +5,11 @@ counter-based generator, Threefry-2x32, written on the standard's 32-bit integer
 transferred, and the state is two numbers.
 """
 
+import math
 import operator
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,16 +17,23 @@ from typing import Any
 
 import numpy as np
 
+from nnx.autodiff.checkpoint import scenes
+from nnx.autodiff.tape import lift
+from nnx.autodiff.var import Var
 from nnx.backend import backend_of, get_backend, innermost, kernel, threefry
 from nnx.backend.threefry import WORD, threefry2x32
 from nnx.typing import Array, Shape
 
 __all__ = [
     "bits",
+    "born",
     "get_state",
+    "host",
     "keep_mask",
     "normal",
     "permutation",
+    "rand_like",
+    "randn_like",
     "scope",
     "seed",
     "set_state",
@@ -98,20 +106,55 @@ def set_state(state: dict[str, Any]) -> None:
     current.host.bit_generator.state = host
 
 
+def _noted() -> Callable[[], AbstractContextManager[None]]:
+    """For nnx.checkpoint: a block in which the random numbers are drawn once more that come next now."""
+    now = _current()
+    host = now.host.bit_generator.state if "host" in vars(now) else None
+
+    @contextmanager
+    def again() -> Iterator[None]:
+        state = State(now_seed, counter)
+        if host is not None:
+            state.host.bit_generator.state = host
+        token = _state.set(state)
+        try:
+            yield
+        finally:
+            _state.reset(token)
+
+    now_seed, counter = now.seed, now.counter
+    return again
+
+
+scenes.append(_noted)
+
+
 # ---- on the host -----------------------------------------------------------------------------------------------------
 
 
 def uniform(shape: Shape, low: float = 0.0, high: float = 1.0, dtype: str = "float32") -> Array:
     """Independent draws from U(low, high), on the active backend. The same bits on every backend."""
-    return _born(_current().host.uniform(low, high, shape), dtype)
+    return born(host().uniform(low, high, shape), dtype)
 
 
 def normal(shape: Shape, mean: float = 0.0, std: float = 1.0, dtype: str = "float32") -> Array:
     """Independent draws from N(mean, std²), on the active backend. The same bits on every backend."""
-    return _born(_current().host.normal(mean, std, shape), dtype)
+    return born(host().normal(mean, std, shape), dtype)
 
 
-def _born(draws: Any, dtype: str) -> Array:
+def host() -> "np.random.Generator":
+    """NumPy's generator of the context: whatever is drawn on the host comes from it."""
+    state = _current()
+    if type(state.counter) is not int:
+        raise RuntimeError(
+            "a draw on the host in a compiled step would be the same at every step: use nnx.random.rand_like or "
+            "randn_like, which draw on the device, or draw outside of the step and pass the array"
+        )
+    return state.host
+
+
+def born(draws: Any, dtype: str) -> Array:
+    """What was drawn on the host, rounded to a dtype, as an array of the active backend."""
     # rounded here, and not where there may be no float64; what NumPy has no name for (bfloat16) comes from float32
     known = dtype if dtype in ("float16", "float32", "float64") else "float32"
     return get_backend().asarray(np.asarray(draws, known), dtype)
@@ -119,7 +162,7 @@ def _born(draws: Any, dtype: str) -> Array:
 
 def permutation(n: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """The numbers 0 to n - 1 in random order, in host memory."""
-    return _current().host.permutation(n)
+    return host().permutation(n)
 
 
 # ---- where the array lives -------------------------------------------------------------------------------------------
@@ -129,7 +172,7 @@ def bits(n: int, like: Array) -> Array:
     """n words of 32 random bits, on the device of `like`; the next call gives others."""
     like = innermost(like)
     state = _current()
-    key, draw = (state.seed & WORD, state.seed >> 32), state.counter
+    key, draw = (state.seed & WORD, state.seed >> 32), getattr(state.counter, "array", state.counter)
     state.counter += 1
     own = kernel("words", like)
     if own is not None:
@@ -150,3 +193,28 @@ def keep_mask(shape: Shape, keep: float, like: Array) -> Array:
     xp = backend_of(like).namespace()
     upper = (bits(n, like) >> 8) & 0xFFFFFF
     return xp.reshape(upper < round(keep * 2**24), shape)
+
+
+def rand_like(x: Array) -> Array:
+    """Independent draws from U[0, 1) of x's shape, dtype and device, a constant; the same bits on every backend."""
+    return _shaped(_fractions(innermost(x)), x)
+
+
+def randn_like(x: Array) -> Array:
+    """Independent draws from N(0, 1) of x's shape, dtype and device, a constant (Box and Muller 1958)."""
+    like = innermost(x)
+    xp = backend_of(like).namespace()
+    radius = xp.sqrt(-2.0 * xp.log(1.0 - _fractions(like)))
+    return _shaped(radius * xp.cos(2.0 * math.pi * _fractions(like)), x)
+
+
+def _fractions(like: Array) -> Array:
+    """As many numbers in [0, 1) as the array has elements: the upper 24 bits of as many words."""
+    upper = (bits(math.prod(like.shape), like) >> 8) & 0xFFFFFF
+    return backend_of(like).namespace().astype(upper, like.dtype) * 2.0**-24
+
+
+def _shaped(draws: Array, x: Array) -> Array:
+    """In x's shape, and boxed as x is: a plain array and a watched one do not meet on every library."""
+    draws = backend_of(draws).namespace().reshape(draws, tuple(x.shape))
+    return lift(draws) if type(x) is Var else draws

@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import json
+import math
 import os
 import subprocess
 import sys
@@ -269,3 +270,26 @@ def test_ranges_and_moments():
 def test_a_permutation_is_one():
     assert sorted(random.permutation(100).tolist()) == list(range(100))
     assert random.permutation(0).tolist() == []
+
+
+@pytest.mark.parametrize("name", ["rand_like", "randn_like"])
+def test_draws_where_an_array_lives(backend, name):
+    """Of the array's shape, dtype and device, distributed as stated; and the same on every backend."""
+    x = backend.asarray(np.zeros((200, 50)), "float32")
+    with nnx.random.scope(5):
+        found = getattr(nnx.random, name)(x)
+        again = getattr(nnx.random, name)(x)
+    assert (tuple(found.shape), found.dtype, found.device) == ((200, 50), x.dtype, x.device)
+    draws = np.sort(nnx.to_numpy(found).ravel().astype("float64"))
+    n = draws.size
+    expected = draws if name == "rand_like" else np.array([0.5 * (1 + math.erf(v / math.sqrt(2))) for v in draws])
+    distance = max(np.abs(np.arange(1, n + 1) / n - expected).max(), np.abs(np.arange(n) / n - expected).max())
+    assert distance < 1.95 / math.sqrt(n), "Kolmogorov and Smirnov, 0.1 %"
+    assert not np.array_equal(nnx.to_numpy(found), nnx.to_numpy(again))
+    assert abs(np.corrcoef(nnx.to_numpy(found).ravel(), nnx.to_numpy(again).ravel())[0, 1]) < 0.04
+    if name == "rand_like":
+        assert draws[0] >= 0
+        assert draws[-1] < 1
+    with nnx.random.scope(5):
+        reference = getattr(nnx.random, name)(np.zeros((200, 50), "float32"))
+    np.testing.assert_allclose(nnx.to_numpy(found), reference, rtol=2e-6, atol=2e-6)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from nnx.backend import threefry
+from nnx.backend import jax_conv, threefry
 from nnx.backend.base import Backend
 from nnx.typing import Array, Device, DType, Namespace
 
@@ -76,7 +76,16 @@ class JaxBackend(Backend):
         """See Backend.kernels."""
         import jax.scipy.special
 
-        return {"erf": jax.scipy.special.erf, "words": _words}
+        own = {"erf": jax.scipy.special.erf, "words": _words, "barrier": jax.lax.optimization_barrier}
+        return {**own, **jax_conv.KERNELS}
+
+    @classmethod
+    def compiler(cls) -> Callable[..., Any]:
+        """See Backend.compiler: jax.jit."""
+        import jax
+
+        # Python numbers stay weak: what they meet keeps its dtype
+        return lambda pure, donated: jax.jit(pure, donate_argnums=donated)
 
     @classmethod
     def index_add(cls, rows: int, index: Array, x: Array) -> Array:
@@ -84,14 +93,17 @@ class JaxBackend(Backend):
         return cls.namespace().zeros((rows, *x.shape[1:]), dtype=x.dtype).at[index].add(x)
 
 
-def _words(n: int, key: threefry.Key, draw: int, like: Array) -> Array:
+def _words(n: int, key: threefry.Key, draw: Any, like: Array) -> Array:
     """threefry.words, compiled once for each n: one call in place of 130."""
     import jax
     import numpy
 
     if isinstance(like, jax.core.Tracer) or isinstance(draw, jax.core.Tracer):
         # as words of 32 bits: without x64 a Python number above 2**31 does not fit JAX's default integer
-        return _compiled_words().__wrapped__(n, *(jax.numpy.uint32(k & threefry.WORD) for k in (*key, draw)))
+        traced = isinstance(draw, jax.core.Tracer)
+        numbers = [*key, *([] if traced else [draw])]
+        words = [jax.numpy.uint32(k & threefry.WORD) for k in numbers] + [draw.astype("uint32")] * traced
+        return _compiled_words().__wrapped__(n, *words)
     # three numbers, moved explicitly: a transfer guard tells them from what was moved by mistake
     numbers = jax.device_put(numpy.asarray([*key, draw & threefry.WORD], numpy.uint32), like.device)
     return _compiled_words()(n, *numbers)

@@ -11,8 +11,9 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from nnx.backend import threefry
+from nnx.backend import numpy_conv, numpy_lstm, threefry
 from nnx.backend.base import Backend
+from nnx.backend.numpy_standard import conforming
 from nnx.typing import Array, Device, DType, Namespace, Shape
 
 Axis = int | tuple[int, ...] | None
@@ -61,7 +62,8 @@ class NumpyBackend(Backend):
     @classmethod
     def kernels(cls) -> dict[str, Callable[..., Any]]:
         """See Backend.kernels."""
-        return {"pick": _pick, "minus_one_hot": _minus_one_hot, "words": _words}
+        own: dict[str, Callable[..., Any]] = {"pick": _pick, "minus_one_hot": _minus_one_hot, "words": _words}
+        return {**own, **numpy_conv.KERNELS, **numpy_lstm.KERNELS}
 
     @classmethod
     def pack(cls, arrays: list[Array]) -> Array:
@@ -78,7 +80,14 @@ class NumpyBackend(Backend):
         """See Backend.index_add."""
         xp = cls.namespace()
         y = xp.zeros((rows, *x.shape[1:]), dtype=x.dtype)
-        xp.add.at(y, index, x)
+        if x.ndim < 2 or not x.size:
+            xp.add.at(y, index, x)
+            return y
+        # sorted, each row's own lie side by side: a seventh of add.at's time for 2,000 rows of 128
+        order = xp.argsort(index, stable=True)
+        index = index[order]
+        starts = xp.append(0, xp.flatnonzero(index[1:] != index[:-1]) + 1)
+        y[index[starts]] = xp.add.reduceat(x[order], starts, axis=0)
         return y
 
 
@@ -110,27 +119,7 @@ def _shortcuts(np: Namespace) -> dict[str, Any]:
         return np.ones_like(x, dtype=dtype, device=device) if dtype is not None or x.shape else x.dtype.type(1)
 
     short = {"ones_like": ones_like, "sum": sum, "max": max, "min": min, "mean": mean, "astype": astype}
-    return {**short, **_conforming(np)}
-
-
-def _conforming(np: Namespace) -> dict[str, Any]:
-    """The few functions in which NumPy's own differ from the standard's."""
-
-    def argsort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
-        if not descending:
-            return np.argsort(x, axis=axis, stable=stable)
-        # equal ones keep their order: sorted from the other end, twice turned around
-        order = np.flip(np.argsort(np.flip(x, axis=axis), axis=axis, stable=stable), axis=axis)
-        return x.shape[axis] - 1 - order
-
-    def sort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
-        y = np.sort(x, axis=axis, stable=stable)
-        return np.flip(y, axis=axis) if descending else y
-
-    def count_nonzero(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
-        return np.asarray(np.count_nonzero(x, axis=axis, keepdims=keepdims))
-
-    return {"argsort": argsort, "sort": sort, "count_nonzero": count_nonzero}
+    return {**short, **conforming(np)}
 
 
 @cache

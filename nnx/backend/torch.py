@@ -10,7 +10,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from nnx.backend import threefry
+from nnx.backend import threefry, torch_conv, torch_sequences
 from nnx.backend.base import Backend
 from nnx.typing import Array, Device, DType, Namespace
 
@@ -123,7 +123,7 @@ class TorchBackend(Backend):
         """See Backend.kernels."""
         import torch
 
-        return {"erf": torch.special.erf, "words": _words}
+        return {"erf": torch.special.erf, "words": _words, **torch_conv.KERNELS, **torch_sequences.KERNELS}
 
     @classmethod
     def index_add(cls, rows: int, index: Array, x: Array) -> Array:
