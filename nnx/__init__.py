@@ -5,13 +5,16 @@ and array-api-strict arrays; `NNX_BACKEND` chooses, or `nnx.set_backend`.
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnx import functional, init, layers, losses, optim, random
 from nnx.autodiff import (
     GradientMismatch,
     Tape,
     Var,
+    WrongRule,
+    check_rule,
+    checkpoint,
     grad,
     gradcheck,
     hessian,
@@ -34,7 +37,7 @@ from nnx.backend import (
     to_numpy,
     use_backend,
 )
-from nnx.layers import *
+from nnx.compiled import compile
 from nnx.random import seed
 
 __version__ = "0.1.0"
@@ -46,8 +49,12 @@ __all__ = [
     "MixedBackends",
     "Tape",
     "Var",
+    "WrongRule",
     "asarray",
     "backends",
+    "check_rule",
+    "checkpoint",
+    "compile",
     "functional",
     "get_backend",
     "grad",
@@ -65,18 +72,36 @@ __all__ = [
     "seed",
     "set_backend",
     "stop_gradient",
+    "summary",
     "to_numpy",
     "use_backend",
     "value_and_grad",
     "vjp",
 ]
-__all__ += layers.__all__
-
 _LAZY = ("cli", "data", "io", "metrics", "models", "train")
+_NAMES = (*__all__, *_LAZY)
+
+if TYPE_CHECKING:
+    from nnx.layers import *
+    from nnx.losses.modules import *
+else:
+    del __all__  # layers and losses are in it, which are loaded when they are asked for
 
 
 def __getattr__(name: str) -> Any:
-    """The edges of the house load when they are asked for: `import nnx` stays as cheap as NumPy."""
+    """The rooms of the house are lit when somebody enters: `import nnx` stays as cheap as NumPy."""
     if name in _LAZY:
         return importlib.import_module(f"nnx.{name}")
+    if name == "summary":
+        return importlib.import_module("nnx.layers.summary").summary
+    modules = importlib.import_module("nnx.losses.modules")
+    if name == "__all__":
+        return sorted([*_NAMES, *getattr(layers, name), *modules.__all__])
+    for package in (layers, modules):
+        if not name.startswith("_") and hasattr(package, name):
+            return getattr(package, name)
     raise AttributeError(f"module 'nnx' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__getattr__("__all__")})

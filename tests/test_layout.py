@@ -15,14 +15,14 @@ ROOT = Path(nnx.__file__).parent
 TESTS = Path(__file__).parent
 
 ORDER = [
-    {"typing"},
+    {"typing", "lazy"},
     {"backend"},
     {"autodiff"},
     {"fusion"},
     {"random", "init"},
     {"functional"},
-    {"losses", "metrics"},
     {"layers"},
+    {"losses", "metrics"},
     {"models"},
     {"optim"},
     {"data"},

@@ -1,13 +1,14 @@
 """Fully connected layers."""
 
 import math
+from collections.abc import Sequence
 
 from nnx import functional as F
 from nnx import init
 from nnx.layers.module import Module
 from nnx.typing import Array
 
-__all__ = ["Flatten", "Linear"]
+__all__ = ["Flatten", "Linear", "Unflatten"]
 
 
 class Linear(Module):
@@ -54,3 +55,18 @@ class Flatten(Module):
     def extra_repr(self) -> str:
         """See Module.extra_repr."""
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """The axis dim made several: (n, c·h·w) becomes (n, c, h, w). One of the sizes may be -1."""
+
+    def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
+        self.dim, self.unflattened_size = dim, tuple(unflattened_size)
+
+    def __call__(self, x: Array) -> Array:
+        """See nnx.functional.unflatten."""
+        return F.unflatten(x, self.dim, self.unflattened_size)
+
+    def extra_repr(self) -> str:
+        """See Module.extra_repr."""
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from typing import Any, Self
 
 from nnx.autodiff.tape import Tape
+from nnx.autodiff.thread import thread
 from nnx.autodiff.tree import assigned
 from nnx.autodiff.var import Var
 from nnx.backend import backend_of, get_backend, innermost, is_array, is_scalar
 from nnx.layers.loading import IncompatibleKeys, copied, load, misfit
 from nnx.layers.structure import Kind, Layout, any_leaf, holds_module, is_tree, names_in, tracked, version
-from nnx.layers.swapping import Holder, Swapped
+from nnx.layers.swapping import Earlier, Holder, Swapped
 from nnx.typing import Array, Device, DType
 
 __all__ = ["Module"]
@@ -51,7 +52,7 @@ class Module:
         object.__setattr__(self, "_known", None)
         return self
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The forward pass, in plain Array API code."""
         raise NotImplementedError(f"{type(self).__name__} needs a method __call__(self, x): its forward pass")
 
@@ -60,6 +61,8 @@ class Module:
     def __setattr__(self, name: str, value: Any) -> None:
         attributes = self.__dict__
         old: Any = attributes.get(name)
+        if thread.notes is not None:
+            thread.notes.append(Earlier(self, name))
         if type(value) is Var:
             self._assign_in_forward(name, value, old)
         elif is_tree(value) or is_tree(old):

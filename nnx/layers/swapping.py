@@ -4,12 +4,14 @@ A step does this once for every array, so it goes along the list of places that 
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from nnx.autodiff.tape import Tape, lift, resolve
+from nnx.autodiff.thread import Note
 from nnx.autodiff.var import Var
-from nnx.layers.structure import Layout, Slot
+from nnx.layers.structure import Layout, Slot, version
 from nnx.typing import Array
 
 if TYPE_CHECKING:
@@ -34,10 +36,11 @@ class Swapped:
     watched: its trained parameters by path, a shared one under its first
     """
 
-    __slots__ = ("modules", "saved", "watched")
+    __slots__ = ("module", "modules", "saved", "watched")
 
     def __init__(self, module: "Module", tape: Tape, watch: bool, seen: dict[int, Var]) -> None:
         layout = module._layout()
+        self.module = module
         self.modules = layout.modules
         self.watched: dict[str, Var] = {}
         self.saved: list[tuple[Slot, Array, Var, Array]] = []
@@ -98,6 +101,43 @@ class Swapped:
             elif now is not _ABSENT:
                 owner[name] = lower(now)
         _leave(self.modules)
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """After `restore`: inside of the block the parameters are the Vars once more (a pullback may call them)."""
+        _enter(self.module, self.modules)
+        now = [(owner, name, owner.get(name, _ABSENT)) for (owner, name, *_), *_ in self.saved]
+        try:
+            for (owner, name, _, kind, _), _, var, _ in self.saved:
+                if kind == "parameter":
+                    owner[name] = var
+                elif name in owner:
+                    owner[name] = lift(owner[name])
+            yield
+        finally:
+            for owner, name, x in now:
+                if x is not _ABSENT:
+                    owner[name] = x
+            _leave(self.modules)
+
+
+class Earlier(Note):
+    """What an attribute was before it was written to."""
+
+    def __init__(self, module: "Module", name: str) -> None:
+        self.module, self.name, self.was = module, name, module.__dict__.get(name, _ABSENT)
+
+    def __call__(self) -> None:
+        """See Note."""
+        attributes = self.module.__dict__
+        now, was = attributes.get(self.name, _ABSENT), self.was
+        if was is _ABSENT:
+            attributes.pop(self.name, None)
+        else:
+            attributes[self.name] = was
+        self.was = now
+        if (now is _ABSENT) is not (was is _ABSENT):
+            version.bump()
 
 
 def _enter(root: "Module", modules: list["Module"]) -> None:

@@ -116,7 +116,8 @@ def test_noncontiguous_input(backend, name, options, kinks):
     x = nnx.asarray(numbers())
     wide = nnx.namespace(x).concat([x, x], axis=0)
     y, pullback = nnx.vjp(f, wide[::2, :])
-    assert_same(y, nnx.to_numpy(f(nnx.asarray(np.concatenate([numbers()] * 2)[::2, :].copy()))))
+    dense = nnx.to_numpy(f(nnx.asarray(np.concatenate([numbers()] * 2)[::2, :].copy())))
+    assert_close(y, dense, 1e-14 if backend.name == "dpnp" else 0.0)  # whose kernel differs with the strides
     assert pullback(y)[0].shape == (4, 6)
 
 

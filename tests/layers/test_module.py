@@ -605,6 +605,8 @@ def test_to_a_device_of_the_same_backend():
 
 @pytest.mark.parametrize("how", ["deepcopy", "pickle"])
 def test_copies_are_models_of_their_own(backend, how):
+    if backend.name == "dpnp":
+        pytest.skip("one library: dpnp's arrays can be neither copied by copy.deepcopy nor pickled")
     model, x = Nested(), backend.asarray(np.ones((2, 3)), "float64")
     model.many[1].weight = model.one.weight
     model.by_name["a"].freeze()
