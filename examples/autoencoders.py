@@ -44,6 +44,7 @@ def main(epochs=60):
         trainer.fit(training, training, epochs=epochs, batch_size=50)
         found = nnx.to_numpy(trainer.predict(test))
         errors[k] = mse(found, test), mse(principal(training, test, k), test)
+        assert errors[k][0] < errors[k][1], "a network with bends beats the best linear map"
         print(f"{k} numbers: mean squared error {errors[k][0]:.4f}; {k} principal components {errors[k][1]:.4f}")
 
     nnx.seed(0)
@@ -51,6 +52,7 @@ def main(epochs=60):
     trainer = train.Trainer(model, nnx.optim.Adam(lr=3e-3), models.vae_loss)
     history = trainer.fit(training, training, epochs=epochs, batch_size=50)
     print(f"variational: bound {history['loss'][0]:.1f} after one epoch, {history['loss'][-1]:.1f} after {epochs}")
+    assert history["loss"][-1] < 0.8 * history["loss"][0]
     model.eval()
     dreams = nnx.to_numpy(model.decode(nnx.random.normal((5, 8))))
     print("\n".join("   ".join(lines) for lines in zip(*map(drawn, dreams), strict=True)))

@@ -44,6 +44,7 @@ def main(epochs=5):
     by_threshold = max(iou(x_test[:, 0] > t, truth) for t in np.linspace(0, 1.5, 31))
     print(f"loss {history['loss'][0]:.3f} -> {history['loss'][-1]:.3f} in {epochs} epochs")
     print(f"IoU of the ink: U-Net {iou(found, truth):.3f}, best threshold {by_threshold:.3f}")
+    assert iou(found, truth) > 1.5 * by_threshold, "the network sees shapes, a threshold only brightness"
     return iou(found, truth), by_threshold
 
 

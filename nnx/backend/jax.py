@@ -101,9 +101,8 @@ def _words(n: int, key: threefry.Key, draw: Any, like: Array) -> Array:
     if isinstance(like, jax.core.Tracer) or isinstance(draw, jax.core.Tracer):
         # as words of 32 bits: without x64 a Python number above 2**31 does not fit JAX's default integer
         traced = isinstance(draw, jax.core.Tracer)
-        numbers = [*key, *([] if traced else [draw])]
-        words = [jax.numpy.uint32(k & threefry.WORD) for k in numbers] + [draw.astype("uint32")] * traced
-        return _compiled_words().__wrapped__(n, *words)
+        draw = draw.astype("uint32") if traced else jax.numpy.uint32(draw & threefry.WORD)
+        return _compiled_words().__wrapped__(n, *(jax.numpy.uint32(k & threefry.WORD) for k in key), draw)
     # three numbers, moved explicitly: a transfer guard tells them from what was moved by mistake
     numbers = jax.device_put(numpy.asarray([*key, draw & threefry.WORD], numpy.uint32), like.device)
     return _compiled_words()(n, *numbers)

@@ -7,7 +7,7 @@ import pytest
 
 import nnx
 from nnx.compiled.count import Count
-from tests.support import assert_close, assert_same
+from tests.support import DEVICES, assert_close, assert_same
 
 TRACES = ("jax",)
 """Backends that have a compiler; on the others the step runs as it is, and every test holds as well."""
@@ -60,7 +60,7 @@ def test_ten_steps_are_the_eager_steps(backend, name):
     found = []
     for compiled in (False, True):
         # eager NumPy is the reference: eager JAX compiles every operation by itself
-        nnx.set_backend(backend if compiled else nnx.get_backend("numpy"))
+        nnx.set_backend(backend.name if compiled else "numpy", DEVICES.get(backend.name) if compiled else None)
         model, optimizer = network(), OPTIMIZERS[name]()
         step = training(model, optimizer, compiled)
         x, y = batch(nnx.get_backend())
