@@ -292,6 +292,7 @@ def test_asarray_keeps_a_watched_array_watched(backend, watched):
     assert not xp.asarray([1.0, 2.0]).watched
 
 
+@pytest.mark.float64("two dtypes are its subject")
 def test_asarray_without_a_copy_is_the_array_itself(watched):
     xp = nnx.namespace(watched)
     assert xp.asarray(watched, copy=False) is watched

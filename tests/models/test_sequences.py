@@ -147,6 +147,7 @@ def test_gpt_learns_to_repeat(backend):
     assert_same(model.generate(read[:, :1], 7, temperature=0.0), x)
 
 
+@pytest.mark.float64("its networks are float64")
 def test_gpt_names_what_does_not_fit(backend):
     with pytest.raises(ValueError, match=r"t at most 8, got \(1, 9\)"):
         gpt()(nnx.asarray(tokens(1, 9)))
