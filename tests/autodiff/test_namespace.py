@@ -331,7 +331,7 @@ def test_a_wrong_call_raises_what_the_library_raises(watched):
     """Where a rule fails in its own way, the library is asked; an error that is caught alike says more than its."""
     xp = nnx.namespace(watched)
     with pytest.raises(ValueError, match="must have length 3"):
-        xp.linalg.cross(watched[:1], watched[:1], axis=0)  # of two, NumPy and CuPy only disapprove
+        xp.linalg.cross(watched[:1, ...], watched[:1, ...], axis=0)  # of two, NumPy and CuPy only disapprove
     library = strict.asarray(X)
     with Tape() as tape:
         x = tape.watch(library)
