@@ -8,15 +8,18 @@ from nnx.data.scaling import Standardize
 from nnx.data.sets import DatasetMissing, digits, fashion_mnist
 from nnx.data.splits import random_split, train_val_test_split
 from nnx.data.table import Table, read_csv
+from nnx.data.text import CharacterSet, Windows, shakespeare, sonnets
 
 __all__ = [
     "ArrayDataset",
+    "CharacterSet",
     "DataLoader",
     "Dataset",
     "DatasetMissing",
     "Standardize",
     "Subset",
     "Table",
+    "Windows",
     "check_finite",
     "check_labels",
     "digits",
@@ -25,6 +28,8 @@ __all__ = [
     "read_csv",
     "read_idx",
     "read_npz",
+    "shakespeare",
+    "sonnets",
     "train_val_test_split",
     "write_idx",
 ]

@@ -1,4 +1,4 @@
-"""PyTorch's own files (.pt, .pth, .bin): state dicts read by PyTorch's weights-only reader, which runs no pickled code."""
+"""PyTorch's own files (.pt, .pth, .bin): state dicts, read by its weights-only reader, which runs no pickled code."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""A language model that reads token by token and remembers (Zaremba et al. 2014), as PyTorch's example has it."""
+"""Networks that read token by token and remember: a language model (Zaremba et al. 2014), and a tagger.
+
+The names are those of PyTorch's example word_language_model and of its tutorial on tagging.
+"""
 
 from nnx import init
 from nnx.backend import namespace
@@ -6,7 +9,7 @@ from nnx.layers import LSTM, Dropout, Embedding, Linear, Module
 from nnx.models.sampling import evaluating, sampled
 from nnx.typing import Array
 
-__all__ = ["LSTMLanguageModel"]
+__all__ = ["LSTMLanguageModel", "LSTMTagger"]
 
 State = tuple[Array, Array]
 
@@ -74,3 +77,46 @@ class LSTMLanguageModel(Module):
                 read = xp.astype(sampled(scores[:, -1, :], temperature, top_k), tokens.dtype)
                 tokens = xp.concat([tokens, read], axis=1)
         return tokens
+
+
+class LSTMTagger(Module):
+    """The scores of every token's tag, from what stands before it and behind it (Graves and Schmidhuber 2005).
+
+    tokens: (n, t) integers in [0, vocab_size)   lengths: (n,) how many of each row count, if not all
+    returns (n, t, num_tags)
+    bidirectional: the second half of the features has read from the end
+
+    >>> import nnx
+    >>> LSTMTagger(vocab_size=9, num_tags=3, embedding_dim=4, hidden_size=5)(nnx.asarray([[1, 2, 8, 0]])).shape
+    (1, 4, 3)
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        num_tags: int,
+        embedding_dim: int = 64,
+        hidden_size: int = 64,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        bidirectional: bool = True,
+        dtype: str = "float32",
+    ) -> None:
+        self.word_embeddings = Embedding(vocab_size, embedding_dim, dtype=dtype)
+        self.lstm = LSTM(
+            embedding_dim,
+            hidden_size,
+            num_layers,
+            batch_first=True,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            dtype=dtype,
+        )
+        self.hidden2tag = Linear(2 * hidden_size if bidirectional else hidden_size, num_tags, dtype=dtype)
+
+    def __call__(self, tokens: Array, lengths: Array | None = None) -> Array:
+        """See the class."""
+        if tokens.ndim != 2:
+            raise ValueError(f"LSTMTagger expects tokens (n, t), got {tuple(tokens.shape)}")
+        y, _ = self.lstm(self.word_embeddings(tokens), lengths=lengths)
+        return self.hidden2tag(y)

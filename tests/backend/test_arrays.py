@@ -143,7 +143,7 @@ def test_read_only_memory(backend):
     value.flags.writeable = False
     x = backend.asarray(value)
     assert_same(type(backend).set_item(x, 0, backend.asarray(9.0)), [9.0, 1.0, 2.0])
-    assert_same(value, [0.0, 1.0, 2.0])
+    np.testing.assert_array_equal(value, [0.0, 1.0, 2.0])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "bool"])

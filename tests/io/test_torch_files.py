@@ -97,7 +97,7 @@ def test_a_damaged_file(tmp_path, keep):
     torch.save({"weight": torch.ones(100)}, tmp_path / "x.pt")
     data = (tmp_path / "x.pt").read_bytes()
     (tmp_path / "x.pt").write_bytes(data[:keep])
-    with pytest.raises(CheckpointError, match="x.pt"):
+    with pytest.raises(CheckpointError, match=r"x\.pt"):
         load_torch(tmp_path / "x.pt")
 
 

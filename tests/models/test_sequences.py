@@ -1,5 +1,7 @@
 """GPT, ViT and the LSTM language model: torch's weights load, outputs and gradients agree; and the text that comes."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -141,9 +143,14 @@ def test_gpt_learns_to_repeat(backend):
         scores = nnx.namespace(read).permute_dims(model(read), (0, 2, 1))
         return nnx.losses.cross_entropy(scores, follows)
 
-    for _ in range(40):
-        _, grads = nnx.value_and_grad(loss)(model, read, follows)
+    @functools.partial(nnx.compile, state=(model, optimizer))
+    def step(read, follows):
+        value, grads = nnx.value_and_grad(loss)(model, read, follows)
         optimizer.update(model, grads)
+        return value
+
+    for _ in range(40):
+        step(read, follows)
     assert_same(model.generate(read[:, :1], 7, temperature=0.0), x)
 
 
