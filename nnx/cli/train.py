@@ -141,7 +141,7 @@ def _run(args: argparse.Namespace, backend: nnx.Backend, before: RunFolder | Non
     splits, classes = load(args)
     nnx.seed(args.seed)
     model = build(splits[0][0].shape[1], classes, args)
-    trainer = train.Trainer(model, make_optimizer(args), nnx.losses.cross_entropy, {"accuracy": accuracy})
+    trainer = train.Trainer(model, make_optimizer(args), nnx.losses.cross_entropy, {"accuracy": accuracy}, compile=True)
     folder = before or RunFolder.planned(args.out, args.name, args.data)
     if before is not None:
         trainer.resume(before.checkpoint)

@@ -175,11 +175,12 @@ def carriers(state: Any) -> list[Carrier]:
     for x in state if isinstance(state, tuple | list) else (state,):
         if isinstance(x, Module):
             found.append(Model(x))
-        elif isinstance(x, Optimizer):
+        elif isinstance(x, Optimizer) and x.compiles:
             found.append(Slots(x))
         else:
             raise TypeError(
-                f"compile's state takes Modules and optimizers, got {type(x).__name__}: pass it as argument"
+                f"compile's state takes Modules and optimizers that change nothing but slots, got {type(x).__name__}: "
+                "leave it out and update eagerly, or pass arrays as arguments"
             )
     return [*found, Draws()]
 

@@ -60,6 +60,9 @@ class Optimizer(Saved):
     0 for a rule that is not elementwise, or to have every parameter updated by itself.
     """
 
+    compiles: ClassVar[bool] = True
+    """Whether slots, steps and lr are all that a step changes, so that nnx.compile can carry them."""
+
     @property
     def state(self) -> dict[str, Slots]:
         """The slots of each parameter by path."""

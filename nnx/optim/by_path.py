@@ -26,6 +26,8 @@ class ByPath(Optimizer):
     0.001
     """
 
+    compiles = False
+
     def __init__(self, optimizers: Mapping[str, Optimizer]) -> None:
         if not optimizers:
             raise ValueError("ByPath needs an optimizer: expected {pattern: optimizer}, got an empty dict")

@@ -105,6 +105,8 @@ class LBFGS(Optimizer):
            [1.]], dtype=float32)
     """
 
+    compiles = False
+
     def __init__(
         self,
         lr: float = 1.0,

@@ -24,6 +24,8 @@ class AdamWScheduleFree(Optimizer):
     maximize, groups: see Optimizer (the weights c are the optimizer's own lr's, whatever the groups have)
     """
 
+    compiles = False
+
     def __init__(
         self,
         lr: float = 2.5e-3,

@@ -16,6 +16,7 @@ from typing import Any
 
 from nnx.autodiff import value_and_grad
 from nnx.backend import asarray, backend_of, innermost, namespace
+from nnx.compiled import compile as compiled
 from nnx.layers.module import Module
 from nnx.optim import Optimizer
 from nnx.train import state
@@ -41,6 +42,7 @@ class Trainer:
     of nnx.metrics, which is computed over all samples of an epoch at once (AUROC is no mean over batches)
     schedule: its step() is called after each epoch, or after each update with schedule_every="step"
     transform_grads: a function of the gradients' dict, called before each update (clipping)
+    compile: give gradients, update and evaluation to nnx.compile: much faster on JAX; loss and model must read no value
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Trainer:
         schedule: Any = None,
         schedule_every: str = "epoch",
         transform_grads: Transform | None = None,
+        compile: bool = False,
     ) -> None:
         _check(model, optimizer, loss, metrics or {}, schedule, schedule_every)
         self.model, self.optimizer, self.loss, self.metrics = model, optimizer, loss, dict(metrics or {})
@@ -71,6 +74,20 @@ class Trainer:
         self._batch_size: int | None = None
         self._pending: state.State | None = None
         self._value_and_grad = value_and_grad(self._loss_and_output, has_aux=True)
+        self._gradients, self._update, self._judge = self._take_gradients, self._change, self._assess
+        if compile:  # in two programs: callbacks see the gradients in between
+            self._gradients = compiled(self._take_gradients, state=model, donate=False)
+            self._update = compiled(self._change, state=(model, optimizer), donate=False)
+            self._judge = compiled(self._assess, state=model, donate=False)
+
+    def _take_gradients(self, inputs: Any, y: Array) -> Any:
+        return self._value_and_grad(self.model, inputs, y)
+
+    def _change(self, grads: dict[str, Array]) -> None:
+        self.optimizer.update(self.model, grads if self.transform_grads is None else self.transform_grads(grads))
+
+    def _assess(self, inputs: Any, y: Array) -> Any:
+        return self._loss_and_output(self.model, inputs, y)
 
     def _loss_and_output(self, model: Module, inputs: Any, y: Array) -> tuple[Array, Any]:
         output = forward(model, inputs)
@@ -149,11 +166,9 @@ class Trainer:
 
     def _train_batch(self, inputs: Any, y: Array) -> None:
         self._batch_size = y.shape[0]
-        (loss, output), grads = self._value_and_grad(self.model, inputs, y)
+        (loss, output), grads = self._gradients(inputs, y)
         self._tell("on_gradients", grads)
-        if self.transform_grads is not None:
-            grads = self.transform_grads(grads)
-        self.optimizer.update(self.model, grads)
+        self._update(grads)
         self.step += 1
         if self.schedule is not None and self.schedule_every == "step":
             self.schedule.step()
@@ -184,9 +199,8 @@ class Trainer:
         try:
             for batch in loader_of(x, y, batch_size):
                 inputs, target = parts(batch)
-                output = forward(self.model, inputs)
-                values = {"loss": self.loss(output, target)}
-                means.add(values | means.measured(self.metrics, output, target), target.shape[0])
+                loss, output = self._judge(inputs, target)
+                means.add({"loss": loss} | means.measured(self.metrics, output, target), target.shape[0])
             return means.read()
         finally:
             self.model.train(training)

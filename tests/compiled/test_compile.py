@@ -50,6 +50,11 @@ OPTIMIZERS = {
     "Adagrad": lambda: nnx.optim.Adagrad(lr=0.01, lr_decay=0.1),
     "Adadelta": lambda: nnx.optim.Adadelta(lr=1.0),
     "Adamax": lambda: nnx.optim.Adamax(lr=0.01),
+    "NAdam": lambda: nnx.optim.NAdam(lr=0.01),
+    "RAdam": lambda: nnx.optim.RAdam(lr=0.01, betas=(0.8, 0.9)),
+    "ASGD": lambda: nnx.optim.ASGD(lr=0.1, t0=3.0),
+    "Rprop": lambda: nnx.optim.Rprop(lr=0.001),
+    "LAMB": lambda: nnx.optim.LAMB(lr=0.01),
     "Lion": lambda: nnx.optim.Lion(lr=0.001),
     "groups": lambda: nnx.optim.AdamW(lr=0.01, groups={"*.bias": {"lr": 0.1, "weight_decay": 0.0}}),
 }
@@ -214,8 +219,10 @@ def test_what_was_taken_before(backend):
 
 
 def test_a_state_that_cannot_be_carried():
-    with pytest.raises(TypeError, match="Modules and optimizers, got dict"):
+    with pytest.raises(TypeError, match="Modules and optimizers that change nothing but slots, got dict"):
         nnx.compile(lambda x: x, state=({"weight": 1.0},))
+    with pytest.raises(TypeError, match="got AdamWScheduleFree: leave it out and update eagerly"):
+        nnx.compile(lambda x: x, state=nnx.optim.AdamWScheduleFree())
 
 
 def test_each_program_is_said_once(backend, caplog):

@@ -7,7 +7,7 @@ import pytest
 
 import nnx
 from nnx.data import ArrayDataset, DataLoader
-from nnx.train import Callback, Diverged, EarlyStopping, Trainer
+from nnx.train import Callback, Diverged, EarlyStopping, GradientStats, Trainer
 from tests.support import assert_close
 from tests.train.networks import Calls, EpochLoss, Stop, accuracy, loader, points, records, trainer, weights
 
@@ -304,3 +304,29 @@ def test_metrics_are_means_over_samples(backend):
     assert t.fit(x, y, batch_size=8)["label"] == pytest.approx([float(np.mean(y))], rel=1e-6)
     assert t.evaluate(x, y, batch_size=8)["label"] == pytest.approx(float(np.mean(y)), rel=1e-6)
     assert accuracy(nnx.asarray([[0.0, 1.0]]), nnx.asarray([1])) == 1.0
+
+
+def test_compiled_is_eager(backend):
+    """Two programs a form of batch: with dropout, running statistics, clipping, a schedule and a last batch that is short."""
+    found = []
+    for compile in (False, True):
+        nnx.seed(0)
+        rng = np.random.default_rng(0)
+        x, y = rng.normal(size=(21, 4)).astype("float32"), rng.integers(0, 3, 21)
+        first = [nnx.Linear(4, 8, bias=False), nnx.BatchNorm1d(8), nnx.ReLU(), nnx.Dropout(0.3)]
+        model, optimizer = nnx.Sequential(*first, nnx.Linear(8, 3)), nnx.optim.Adam(lr=0.01)
+        trained = Trainer(
+            model,
+            optimizer,
+            nnx.losses.cross_entropy,
+            {"accuracy": nnx.metrics.accuracy},
+            schedule=nnx.optim.StepLR(optimizer, 2),
+            transform_grads=lambda grads: nnx.optim.clip_grad_norm(grads, 1.0)[0],
+            compile=compile,
+        )
+        history = trained.fit(x, y, validation=(x, y), epochs=3, batch_size=8, callbacks=[GradientStats()])
+        found.append([history[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy", "lr")])
+        if compile and backend.name == "jax":
+            assert trained._gradients.traces == 2
+            assert trained._update.traces == 1
+    np.testing.assert_allclose(found[1], found[0], rtol=2e-3)
