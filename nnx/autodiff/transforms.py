@@ -10,6 +10,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from nnx.autodiff.rules.common import conj, is_complex
 from nnx.autodiff.tape import Tape, lift, resolve
 from nnx.autodiff.thread import recording
 from nnx.autodiff.tree import Lifted, leaves, tree_map
@@ -25,7 +26,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     """The function that returns (f(*args), ∂f/∂args[argnums]).
 
     f: returns a scalar array, the loss; with has_aux, (loss, anything)   argnums: which argument(s), several as a tuple
-    Raises ValueError if the loss is not a scalar, TypeError if it is not an array.
+    Raises ValueError if the loss is not a scalar, TypeError if it is not an array or not real.
 
     >>> import numpy as np
     >>> value_and_grad(lambda w: (w * w)[0])(np.asarray([3.0, 1.0]))
@@ -153,6 +154,8 @@ def _dot(g: Tree, v: Tree) -> Array:
         if len(v) != len(g) or not keys:
             raise ValueError(f"a direction of {len(v)} entries for a gradient of {len(g)}: one each, and at least one")
         return functools.reduce(operator.add, (_dot(g[k], v[k]) for k in keys))
+    if is_complex(g):  # Re⟨g, v⟩: real and imaginary parts are numbers of their own
+        return namespace(g).sum(namespace(g).real(conj(g) * v))
     return namespace(g).sum(g * v)
 
 
@@ -177,6 +180,10 @@ def _seed(loss: Any, tape: Tape) -> list[tuple[Var, Array]]:
         )
     if loss.tape is not tape:
         return []
+    if is_complex(loss):
+        raise TypeError(
+            f"the loss must be real, got dtype {loss.dtype}: take xp.real(loss), or nnx.vjp for a complex one"
+        )
     return [(loss, namespace(loss.value).ones_like(loss.value))]
 
 

@@ -217,6 +217,8 @@ case(
     real(2, 3, 2),
     integers([[0, 2], [2, 2]], [[1, 0], [0, 0]]),
 )
+case("take_along_axis, one line for all", lambda xp, x, i: xp.take_along_axis(x, i, axis=1), R, integers([0, 3, 3]))
+case("take_along_axis of one line", lambda xp, x, i: xp.take_along_axis(x, i), real(1, 4), integers([0, 0], [1, 3]))
 case("take_along_axis, last", lambda xp, x, i: xp.take_along_axis(x, i), R, integers([0, 0], [1, 3], [2, 1]))
 case("sort", lambda xp, x: [xp.sort(x), xp.sort(x, axis=0, descending=True), xp.sort(x, stable=False)], A)
 case("unique_all", lambda xp, x: xp.unique_all(xp.concat([x, x])).values * x[0, 0], apart(2, 3))
@@ -270,7 +272,7 @@ case("outer", lambda xp, a, b: xp.linalg.outer(a, b), V3, V4)
 case("cross", lambda xp, a, b: xp.linalg.cross(a, b), real(4, 3), V3)
 case("cross of as many", lambda xp, a, b: xp.linalg.cross(a, b, axis=1), real(4, 3), real(4, 3))
 case("cross, axis 0", lambda xp, a, b: xp.linalg.cross(a, b, axis=0), R, real(3, 4))
-case("diagonal", lambda xp, a: [xp.linalg.diagonal(a, offset=k) for k in (0, 1, -1, 3, -2)], R)
+case("diagonal", lambda xp, a: [xp.linalg.diagonal(a, offset=k) for k in (0, 1, -1, 3, -2, -4)], R)
 case("trace", lambda xp, a: [xp.linalg.trace(a), xp.linalg.trace(a, offset=-1)], real(2, 3, 4))
 case("matrix functions by linalg's names", lambda xp, a, b: _by_linalgs_names(xp.linalg, a, b), R, R)
 

@@ -13,6 +13,11 @@ from tests.support import assert_close, assert_same
 INF = np.inf
 Z = [0.0, 0.0 + 0.0j, 1.0 + 2.0j, -1.0j]
 
+
+def _singular(xp, x):
+    return xp.linalg.svd(x, full_matrices=False)[1]
+
+
 # name: (function, arrays); at places where a convention decides
 EDGES = {
     "abs": (lambda xp, x: xp.abs(x), [[-1.0, 0.0, 2.0]]),
@@ -40,6 +45,7 @@ EDGES = {
         lambda xp, x, a, b: xp.clip(x, a, b),
         [[-1.0, 0.0, 0.5, 1.0, 2.0], [0.0] * 5, [1.0] * 5],
     ),
+    "clip by bounds that cross": (lambda xp, x, a, b: xp.clip(x, a, b), [[0.0, 2.0, 4.0], [3.0] * 3, [1.0] * 3]),
     "max": (lambda xp, x: xp.max(x), [[1.0, 3.0, 3.0, 2.0, 3.0]]),
     "min along an axis": (lambda xp, x: xp.min(x, axis=1), [[[1.0, 1.0, 2.0], [0.0, 0.0, 0.0]]]),
     "prod": (lambda xp, x: xp.prod(x), [[2.0, 0.0, 3.0]]),
@@ -60,6 +66,9 @@ EDGES = {
     "norm 0.5": (lambda xp, x: xp.linalg.vector_norm(x, ord=0.5, axis=1), [[[0.0, 0.0], [0.0, 4.0]]]),
     "norm inf": (lambda xp, x: xp.linalg.vector_norm(x, ord=INF, axis=1), [[[2.0, -2.0], [3.0, 0.0]]]),
     "matrix norm": (lambda xp, x: xp.linalg.matrix_norm(x), [[[0.0, 0.0], [0.0, 0.0]]]),
+    "equal eigenvalues alone": (lambda xp, x: xp.linalg.eigh(x)[0], [[[2.0, 0.0], [0.0, 2.0]]]),
+    "equal singular values alone": (lambda xp, x: _singular(xp, x), [[[2.0, 0.0], [0.0, 2.0], [0.0, 0.0]]]),
+    "singular values of 0 alone": (lambda xp, x: _singular(xp, x), [[[2.0, 0.0, 0.0], [0.0, 0.0, 0.0]]]),
     "logaddexp": (lambda xp, x, y: xp.logaddexp(x, y), [[-1e3, 1e3, 0.0], [0.0, 1e3, -INF]]),
     "fft of real numbers": (lambda xp, x: xp.fft.fft(x) + xp.fft.ifft(x), [[1.0, -2.0, 3.0]]),
     "complex abs": (lambda xp, z: xp.abs(z), [Z]),
@@ -91,6 +100,45 @@ def test_edges_are_pytorchs(name):
     functions = [lambda *xs: f(nnx.namespace(xs[0]), *xs), lambda *xs: f(pytorch(), *xs)]
     with np.errstate(divide="ignore", invalid="ignore") if name in WARNS else contextlib.nullcontext():
         compare(functions, [np.asarray(v) for v in values])
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", ["mean", "var", "std"])
+@pytest.mark.parametrize("shape", [(0, 2), (0,)])
+def test_gradient_of_a_reduction_of_nothing_has_no_elements(name, shape):
+    reduced = lambda x: nnx.namespace(x).sum(getattr(nnx.namespace(x), name)(x, axis=0))
+    assert nnx.grad(reduced)(np.zeros(shape)).shape == shape
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", ["var", "std"])
+def test_no_degrees_of_freedom_have_no_slope(name):
+    reduced = lambda x: getattr(nnx.namespace(x), name)(x, correction=1)
+    assert np.isnan(nnx.grad(reduced)(np.asarray([2.0])))
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "cumulative_sum", "cumulative_prod"])
+def test_what_is_asked_for_in_whole_numbers_is_a_constant(name):
+    x = np.asarray([1.0, 2.5, 3.5])
+    rounded = lambda x: getattr(nnx.namespace(x), name)(x, dtype=np.int64)
+    found = nnx.grad(lambda x: nnx.namespace(x).sum(x * rounded(x)))(x)  # as JAX; PyTorch refuses
+    np.testing.assert_allclose(found, np.broadcast_to(nnx.to_numpy(rounded(x)), x.shape))
+
+
+BEYOND_THE_STANDARD = {
+    "a list": lambda xp, x: x[[0, 0, 2]],
+    "lists": lambda xp, x: x[[0, 0, 2], [1, 1, 0]],
+    "a list behind a slice": lambda xp, x: x[:, [1, 1]],
+    "a matrix of indices": lambda xp, x: xp.take(x, np.asarray([[0, 0], [2, -1]]), axis=0),
+    "a matrix of indices, last": lambda xp, x: xp.take(x, np.asarray([[0, 0], [2, -1]]), axis=-1),
+    "one index": lambda xp, x: xp.take(x, np.asarray(1), axis=1),
+}
+
+
+@pytest.mark.parametrize("name", BEYOND_THE_STANDARD)
+def test_indices_that_numpy_takes_beyond_the_standard_add_up_too(name):
+    f = BEYOND_THE_STANDARD[name]
+    nnx.gradcheck(lambda x: nnx.namespace(x).sum(f(nnx.namespace(x), x) ** 2), np.arange(12.0).reshape(3, 4), order=2)
 
 
 SMOOTH_TO_SECOND_ORDER = {

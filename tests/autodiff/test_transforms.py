@@ -264,6 +264,12 @@ def test_hessian_product_of_a_nest(backend):
             nnx.hvp(f, {"a": x, "b": [x]}, wrong)
 
 
+def test_hessian_product_of_complex_numbers_is_how_the_gradient_changes(backend):
+    z, v = backend.asarray(np.asarray([0.3 - 0.7j, 1.5j])), backend.asarray(np.asarray([1.0 + 2.0j, -0.5j]))
+    found = nnx.hvp(lambda z: nnx.namespace(z).sum(nnx.namespace(z).abs(z) ** 2), z, v)
+    assert_close(found, 2 * nnx.to_numpy(v))  # the gradient is 2z
+
+
 def test_hessian_of_a_matrix_argument():
     h = nnx.hessian(lambda w: nnx.namespace(w).sum(w * w * w))(W)
     assert h.shape == (2, 3, 2, 3)
@@ -301,6 +307,7 @@ def test_users_own_rule_has_a_second_derivative(backend):
         (lambda x: x * 2.0, X, ValueError, r"must be a scalar, got shape \(3,\): take its mean or sum"),
         (lambda x: float(nnx.namespace(x).sum(x)), X, TypeError, r"scalar array, got float.*not float\(loss\)"),
         (lambda x: None, X, TypeError, "scalar array, got NoneType"),
+        (lambda x: x[0] * 1j, X, TypeError, r"the loss must be real, got dtype complex128: take xp.real\(loss\)"),
         (lambda x: x[0], np.asarray([1, 2]), TypeError, "floating arrays, got dtype int64: convert it first"),
         (lambda x: x[0], [1, 2], TypeError, "cannot watch int"),
         (lambda x: x[0], "text", TypeError, "cannot watch str"),

@@ -184,6 +184,8 @@ def _clip(x: Array, low: Array, high: Array) -> Any:
     s, sl, sh = like(x), like(low), like(high)
     below = None if low is None else x < low
     above = None if high is None else x > high
+    if low is not None and high is not None:  # where the bounds cross, the result is the upper one
+        below, above = (x < low) & (low <= high), (x > high) | (low > high)
 
     def only(dy: Array, chosen: Array) -> Array:
         return xp.where(chosen, dy, 0.0)

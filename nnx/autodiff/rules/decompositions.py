@@ -1,7 +1,8 @@
 """Inverses, determinants and decompositions of stacks of matrices.
 
 Each rule is the differential of the defining equation, turned around (Giles 2008). The derivative of an eigenvector or
-a singular vector divides by the differences of the values: where two are equal there is none, and it is infinite.
+a singular vector divides by the differences of the values: where two are equal there is none, and it is infinite
+(that of the values alone is not).
 What a decomposition leaves free (signs and phases of vectors) a loss must not depend on.
 """
 
@@ -155,6 +156,13 @@ def _without_slope(name: str, x: Array, instead: str, **options: Any) -> tuple[A
     return tuple(map(lift, getattr(namespace(plain).linalg, name)(plain, **options)))
 
 
+def _over(a: Array, b: Array) -> Array:
+    """a / b, and 0 where both are 0: a loss of the values alone sends nothing to the vectors."""
+    xp = namespace(a, b)
+    nothing = (a == 0) & (b == 0)
+    return xp.where(nothing, 0.0, a / xp.where(nothing, 1.0, b))
+
+
 def _differences(values: Array) -> Array:
     """λⱼ - λᵢ, and 1 on the diagonal."""
     return values[..., None, :] - values[..., :, None] + _eye(values, values.shape[-1])
@@ -171,17 +179,17 @@ def _svd(x: Array) -> Any:
         du, ds, dvh = d
         turned_u, turned_v = _mm(adjoint(u), du), _mm(vh, adjoint(dvh))
         turned_u, turned_v = turned_u - adjoint(turned_u), turned_v - adjoint(turned_v)
-        core = (turned_u * s[..., None, :] + s[..., :, None] * turned_v) / _differences(s * s)
+        core = _over(turned_u * s[..., None, :] + s[..., :, None] * turned_v, _differences(s * s))
         core = core + ds[..., :, None] * _eye(x, s.shape[-1])
         if is_complex(x):
-            core = core + _diagonal(turned_u) / (2.0 * s[..., None, :])
+            core = core + _over(_diagonal(turned_u), 2.0 * s[..., None, :])
         left = _mm(u, core)
         if m > n:
-            outside = du / s[..., None, :]
+            outside = _over(du, s[..., None, :])
             left = left + outside - _mm(u, adjoint(u), outside)
         dx = _mm(left, vh)
         if n > m:
-            outside = dvh / s[..., :, None]
+            outside = _over(dvh, s[..., :, None])
             dx = dx + _mm(u, outside - _mm(outside, adjoint(vh), vh))
         return (dx,)
 
@@ -214,7 +222,7 @@ def _eigh(x: Array) -> Any:
 
     def pullback(d: tuple[Array, Array]) -> tuple[Array]:
         turned = _mm(adjoint(vectors), d[1])
-        core = (turned - _diagonal(turned)) / _differences(values) + d[0][..., None, :] * _eye(x, x.shape[-1])
+        core = _over(turned - _diagonal(turned), _differences(values)) + d[0][..., None, :] * _eye(x, x.shape[-1])
         dx = _mm(vectors, core, adjoint(vectors))
         return (0.5 * (dx + adjoint(dx)),)
 

@@ -8,7 +8,7 @@ serves integers, slices, masks and integer arrays, on every library.
 from typing import Any
 from weakref import ref
 
-from nnx.autodiff.rules.common import cast, composed, like, placed, standard, unbroadcast
+from nnx.autodiff.rules.common import cast, composed, like, placed, product, standard, unbroadcast
 from nnx.autodiff.tape import op, resolve
 from nnx.autodiff.thread import Note, thread
 from nnx.autodiff.var import Var
@@ -24,9 +24,9 @@ def plain_key(key: Any) -> Any:
 
 
 def _may_repeat(key: Any) -> bool:
-    """Whether a key can name a place twice: one with integer arrays, not one of numbers, slices and masks."""
+    """Whether a key can name a place twice: one with integer arrays or lists, not of numbers, slices, masks."""
     keys = key if type(key) is tuple else (key,)
-    return any(is_array(k) and "bool" not in str(k.dtype) for k in keys)
+    return any(type(k) in (list, tuple) or (is_array(k) and "bool" not in str(k.dtype)) for k in keys)
 
 
 @op
@@ -122,8 +122,11 @@ def _untake(dy: Array, indices: Array, n: int, axis: int) -> Any:
         y = _untake(dy, resolve(indices), n, axis)
     else:
         xp = namespace(dy)
-        rows = xp.moveaxis(dy, axis, 0)
-        y = xp.moveaxis(backend_of(dy).index_add(n, indices, rows), 0, axis)
+        # one axis of indices, where a library takes several (or none)
+        line = (*dy.shape[:axis], product(indices.shape), *dy.shape[axis + indices.ndim :])
+        rows = xp.moveaxis(dy if indices.ndim == 1 else xp.reshape(dy, line), axis, 0)
+        flat = indices if indices.ndim == 1 else xp.reshape(indices, (-1,))
+        y = xp.moveaxis(backend_of(dy).index_add(n, flat, rows), 0, axis)
     return y, lambda d: (_take(d, indices, axis), None, None, None)
 
 
@@ -149,7 +152,7 @@ def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Any:
 
     def pullback(dy: Array) -> tuple[Any, None]:
         grids = []
-        for k, n in enumerate(indices.shape):
+        for k, n in enumerate(shape):  # of x: one line of indices may serve all, or all one line of x
             grids.append(indices if k == along else _line(xp, n, k, len(shape), indices))
         key = plain_key(tuple(namespace(innermost(indices)).broadcast_arrays(*map(innermost, grids))))
         return put(dy, key, shape), None

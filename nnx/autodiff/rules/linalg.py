@@ -87,7 +87,7 @@ def _diagonal(x: Array, offset: int) -> Any:
 
     def pullback(dy: Array) -> tuple[Array, None]:
         # one column of the diagonal in the rows that it runs through, spread over all columns, cut out again
-        above, k = max(-offset, 0), y.shape[-1]
+        above, k = min(max(-offset, 0), n), y.shape[-1]
         blocks = [xp.zeros((*dy.shape[:-1], r), dtype=dy.dtype, device=device_of(dy)) for r in (above, n - above - k)]
         column = xp.expand_dims(xp.concat([blocks[0], dy, blocks[1]], axis=-1), axis=-1)
         here = xp.eye(n, m, k=offset, dtype=xp.bool, device=device_of(dy))

@@ -5,6 +5,7 @@ are equal. Products are right where elements are 0, to every order: nothing is d
 """
 
 import builtins
+import math
 from typing import Any
 
 from nnx.autodiff.rules.common import (
@@ -31,7 +32,12 @@ def sum(x: Array, /, *, axis: Axis = None, dtype: DType | None = None, keepdims:
     xp = namespace(x)
     shape, own = x.shape, x.dtype
     y = xp.sum(x, axis=axis, dtype=dtype, keepdims=keepdims)
-    return y, lambda dy: (cast(spread(dy, shape, axis, keepdims), own),)
+    return y, lambda dy: (_back(spread(dy, shape, axis, keepdims), own, dtype),)
+
+
+def _back(d: Array, own: DType, dtype: DType | None) -> Array | None:
+    """d in x's own dtype; nothing, where the result was asked for in whole numbers: a constant almost everywhere."""
+    return None if dtype is not None and namespace(d).isdtype(dtype, "integral") else cast(d, own)
 
 
 @standard
@@ -39,8 +45,14 @@ def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Σ x / n."""
     xp = namespace(x)
     shape = x.shape
-    n = count(shape, axis)
+    n = count(shape, axis) or 1  # of nothing: a gradient without elements
     return xp.mean(x, axis=axis, keepdims=keepdims), lambda dy: (spread(dy * (1.0 / n), shape, axis, keepdims),)
+
+
+def _per_freedom(x: Array, axis: Axis, correction: float) -> float:
+    """1 / (n - correction); infinite if nothing is left, which makes NaN of the gradient (PyTorch's var)."""
+    m = count(x.shape, axis) - correction
+    return 1.0 / m if m > 0 else math.inf
 
 
 def _centred(x: Array, axis: Axis) -> Array:
@@ -51,9 +63,9 @@ def _centred(x: Array, axis: Axis) -> Array:
 def var(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """Σ (x - mean)² / (n - correction)."""
     xp = namespace(x)
-    m = count(x.shape, axis) - correction
+    scale = _per_freedom(x, axis, correction)
     return xp.var(x, axis=axis, correction=correction, keepdims=keepdims), lambda dy: (
-        spread(dy * (2.0 / m), x.shape, axis, keepdims) * _centred(x, axis),
+        spread(dy * (2.0 * scale), x.shape, axis, keepdims) * _centred(x, axis),
     )
 
 
@@ -61,9 +73,9 @@ def var(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bo
 def std(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """√var; where the variance is 0 its slope is taken as 0."""
     xp = namespace(x)
-    m = count(x.shape, axis) - correction
+    scale = _per_freedom(x, axis, correction)
     y = xp.std(x, axis=axis, correction=correction, keepdims=keepdims)
-    return y, lambda dy: (spread(dy / where_zero(y, 1.0, y) * (1.0 / m), x.shape, axis, keepdims) * _centred(x, axis),)
+    return y, lambda dy: (spread(dy / where_zero(y, 1.0, y) * scale, x.shape, axis, keepdims) * _centred(x, axis),)
 
 
 @standard
@@ -74,12 +86,12 @@ def prod(x: Array, /, *, axis: Axis = None, dtype: DType | None = None, keepdims
     rest = [k for k in range(x.ndim) if k not in axes]
     order = (*rest, *axes)
 
-    def pullback(dy: Array) -> tuple[Array]:
+    def pullback(dy: Array) -> tuple[Array | None]:
         lines = xp.reshape(xp.permute_dims(x, order), (*(x.shape[k] for k in rest), count(x.shape, axis)))
         others = _exclusive(lines) * xp.flip(_exclusive(xp.flip(lines, axis=-1)), axis=-1)
         back = tuple(order.index(k) for k in range(x.ndim))
         others = xp.permute_dims(xp.reshape(others, tuple(x.shape[k] for k in order)), back)
-        return (cast(spread(dy, x.shape, axis, keepdims) * conj(others), x.dtype),)
+        return (_back(spread(dy, x.shape, axis, keepdims) * conj(others), x.dtype, dtype),)
 
     return xp.prod(x, axis=axis, dtype=dtype, keepdims=keepdims), pullback
 
@@ -119,9 +131,9 @@ def cumulative_sum(
     at, own = _line(x, axis), x.dtype
     y = xp.cumulative_sum(x, axis=at, dtype=dtype, include_initial=include_initial)
 
-    def pullback(dy: Array) -> tuple[Array]:
+    def pullback(dy: Array) -> tuple[Array | None]:
         dy = dy[along(at, slice(1, None))] if include_initial else dy
-        return (cast(xp.flip(xp.cumulative_sum(xp.flip(dy, axis=at), axis=at), axis=at), own),)
+        return (_back(xp.flip(xp.cumulative_sum(xp.flip(dy, axis=at), axis=at), axis=at), own, dtype),)
 
     return y, pullback
 
@@ -138,11 +150,11 @@ def cumulative_prod(
     at = _line(x, axis)
     y = xp.cumulative_prod(x, axis=at, dtype=dtype, include_initial=include_initial)
 
-    def pullback(dy: Array) -> tuple[Array]:
+    def pullback(dy: Array) -> tuple[Array | None]:
         before = xp.cumulative_prod(x, axis=at, include_initial=True)[along(at, slice(0, x.shape[at]))]
         dy = dy[along(at, slice(1, None))] if include_initial else dy
         later = _moved_up(conj(x), at, 1)
-        return (cast(conj(before) * _recurrence(dy, later, at), x.dtype),)
+        return (_back(conj(before) * _recurrence(dy, later, at), x.dtype, dtype),)
 
     return y, pullback
 
