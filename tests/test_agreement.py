@@ -37,7 +37,8 @@ def default_run():
     splits, classes = task.load(args)
     nnx.seed(args.seed)
     model = task.build(splits[0][0].shape[1], classes, args)
-    trainer = Trainer(model, task.make_optimizer(args), nnx.losses.cross_entropy, {"accuracy": task.accuracy})
+    metrics = {"accuracy": task.accuracy}
+    trainer = Trainer(model, task.make_optimizer(args), nnx.losses.cross_entropy, metrics, compile=True)
     return trainer, task.make_loader(splits, args)
 
 

@@ -35,6 +35,15 @@ ROWS = {  # ours, theirs, shape of x
 }
 
 
+LARGE = ("ResNet-18", "VGG-11", "VGG-11, normalised", "U-Net")
+
+
+def not_on_jax(backend, name, request):
+    """XLA takes a quarter of a minute for each of the large ones, and its kernels are those of the small ones."""
+    if backend.name == "jax" and name in LARGE and not request.config.getoption("--slow"):
+        pytest.skip("slow: run with --slow")
+
+
 def numbers(shape, dtype="float32"):
     return np.random.default_rng(0).normal(size=shape).astype(dtype)
 
@@ -52,7 +61,8 @@ def scrambled(theirs):
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_torchs_weights_give_torchs_outputs_and_gradients(backend, tmp_path, name):
+def test_torchs_weights_give_torchs_outputs_and_gradients(backend, tmp_path, name, request):
+    not_on_jax(backend, name, request)
     ours, theirs, shape = ROWS[name]
     ours, theirs = ours().eval(), scrambled(theirs()).eval()
     torch.save(theirs.state_dict(), tmp_path / "weights.pt")
@@ -96,13 +106,15 @@ PARAMETERS = {  # as published with torchvision
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_how_many_parameters(name):
     assert getattr(models, name)().num_parameters() == PARAMETERS[name]
 
 
 @pytest.mark.parametrize("name", [name for name in ROWS if name != "ResNet-18" and "VGG" not in name])
-def test_a_model_learns_a_batch(backend, name):
+def test_a_model_learns_a_batch(backend, name, request):
+    not_on_jax(backend, name, request)
     make, _, shape = ROWS[name]
     nnx.seed(0)
     model, optimizer = make(), nnx.optim.Adam(lr=1e-2)

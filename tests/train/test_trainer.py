@@ -307,7 +307,7 @@ def test_metrics_are_means_over_samples(backend):
 
 
 def test_compiled_is_eager(backend):
-    """Two programs a form of batch: with dropout, running statistics, clipping, a schedule and a last batch that is short."""
+    """With dropout, running statistics, clipping, a schedule and a last batch that is short."""
     found = []
     for compile in (False, True):
         nnx.seed(0)
