@@ -229,7 +229,8 @@ counts).
 
 
 LIMITS = [
-    """- A number that was read out: `float(x[0])`, `int(x)`, `math.sin(x[0])`. The standard has these conversions, so they
+    """\
+- A number that was read out: `float(x[0])`, `int(x)`, `math.sin(x[0])`. The standard has these conversions, so they
   work; what is computed from the number is a constant. Use the namespace's functions.
 - A plain array that is changed in place between the forward and the backward pass: the pullback sees the change, and
   no library but PyTorch could tell. `x[i] = v` on a watched array is recorded, and changes nobody else's array.
@@ -237,7 +238,8 @@ LIMITS = [
   both): compute `g * 0.5` rather than `g *= 0.5`.
 - A NumPy scalar beside a watched array of another library is an array of NumPy's: `x * np.sqrt(2.0)` raises
   `MixedBackends` where `x * math.sqrt(2.0)` does not.
-- `det` of a singular matrix has a gradient on paper (the adjugate); here it needs the inverse, and raises as `inv` does."""
+- `det` of a singular matrix has a gradient on paper (the adjugate); here it needs the inverse, and raises as
+  `inv` does."""
 ]
 
 
