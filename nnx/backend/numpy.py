@@ -11,7 +11,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from nnx.backend import numpy_conv, numpy_lstm, threefry
+from nnx.backend import numpy_conv, numpy_gelu, numpy_lstm, threefry
 from nnx.backend.base import Backend
 from nnx.backend.numpy_standard import conforming
 from nnx.typing import Array, Device, DType, Namespace, Shape
@@ -63,7 +63,7 @@ class NumpyBackend(Backend):
     def kernels(cls) -> dict[str, Callable[..., Any]]:
         """See Backend.kernels."""
         own: dict[str, Callable[..., Any]] = {"pick": _pick, "minus_one_hot": _minus_one_hot, "words": _words}
-        return {**own, **numpy_conv.KERNELS, **numpy_lstm.KERNELS}
+        return {**own, **numpy_conv.KERNELS, **numpy_gelu.KERNELS, **numpy_lstm.KERNELS}
 
     @classmethod
     def pack(cls, arrays: list[Array]) -> Array:

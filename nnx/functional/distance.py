@@ -14,6 +14,7 @@ def cosine_similarity(x1: Array, x2: Array, dim: int = 1, eps: float = 1e-8) -> 
     x1, x2: shapes that broadcast   returns theirs without the axis dim
     """
     xp = namespace(x1, x2)
+    x1, x2 = xp.broadcast_arrays(x1, x2)  # first: the axis dim may be the one that broadcasts
     return xp.sum(normalize(x1, dim=dim, eps=eps) * normalize(x2, dim=dim, eps=eps), axis=dim)
 
 
