@@ -25,7 +25,13 @@ __all__ = [
 
 
 class Activation(Module):
-    """A layer that is a function and its options."""
+    """A layer that is a function and its options.
+
+    inplace: taken for PyTorch's sake, and without effect: no array is changed in place
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        pass
 
     def extra_repr(self) -> str:
         """See Module.extra_repr."""

@@ -8,9 +8,12 @@ __all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Fe
 
 
 class Dropout(Module):
-    """In training each entry is set to zero with probability p and the others divided by 1 - p."""
+    """In training each entry is set to zero with probability p and the others divided by 1 - p.
 
-    def __init__(self, p: float = 0.5) -> None:
+    inplace: taken for PyTorch's sake, and without effect: no array is changed in place
+    """
+
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         if not 0.0 <= p <= 1.0:
             raise ValueError(f"{type(self).__name__}'s p is a probability in [0, 1], got {p}")
         self.p = p

@@ -47,6 +47,8 @@ class Module:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Subclasses need not call super().__init__()."""
+        if (args or kwargs) and cls.__init__ is object.__init__:
+            raise TypeError(f"{cls.__name__}() takes no arguments, got {', '.join(map(repr, [*args, *kwargs]))}")
         self = super().__new__(cls)
         object.__setattr__(self, "_holder", Holder())
         object.__setattr__(self, "_known", None)

@@ -34,7 +34,7 @@ class ReLU(Activation):
 class LeakyReLU(Activation):
     """x for x > 0, else negative_slope · x."""
 
-    def __init__(self, negative_slope: float = 0.01) -> None:
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         self.negative_slope = negative_slope
 
     def __call__(self, x: Array) -> Array:
@@ -65,7 +65,7 @@ class PReLU(Activation):
 class RReLU(Activation):
     """x for x > 0, else r · x, r drawn from U(lower, upper) in training; their mean in evaluation."""
 
-    def __init__(self, lower: float = 1.0 / 8.0, upper: float = 1.0 / 3.0) -> None:
+    def __init__(self, lower: float = 1.0 / 8.0, upper: float = 1.0 / 3.0, inplace: bool = False) -> None:
         self.lower, self.upper = lower, upper
 
     def __call__(self, x: Array) -> Array:
@@ -84,7 +84,7 @@ class ReLU6(Activation):
 class ELU(Activation):
     """x for x > 0, else α (eˣ - 1)."""
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         self.alpha = alpha
 
     def __call__(self, x: Array) -> Array:
@@ -95,7 +95,7 @@ class ELU(Activation):
 class CELU(Activation):
     """x for x > 0, else α (e^(x/α) - 1)."""
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         self.alpha = alpha
 
     def __call__(self, x: Array) -> Array:
@@ -114,7 +114,7 @@ class SELU(Activation):
 class Threshold(Activation):
     """x for x > threshold, else value."""
 
-    def __init__(self, threshold: float, value: float) -> None:
+    def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         self.threshold, self.value = threshold, value
 
     def __call__(self, x: Array) -> Array:
@@ -125,7 +125,7 @@ class Threshold(Activation):
 class Hardtanh(Activation):
     """x, held between min_val and max_val."""
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         self.min_val, self.max_val = min_val, max_val
 
     def __call__(self, x: Array) -> Array:

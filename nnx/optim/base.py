@@ -39,6 +39,12 @@ class Optimizer(Saved):
     def __init__(
         self, lr: float, *, maximize: bool = False, groups: Mapping[str, Mapping[str, Any]] | None = None
     ) -> None:
+        if not hasattr(lr, "__float__"):
+            name = type(self).__name__
+            raise TypeError(
+                f"{name}'s first argument is lr, a number, got {type(lr).__name__}: parameters are not given here but at "
+                f"each step, {name}(lr=...).update(model, grads) with the grads of nnx.value_and_grad"
+            )
         self.lr = lr
         self.maximize = maximize
         self.initial_lr: float | None = None

@@ -17,6 +17,7 @@ FUNCTIONS = [
     ("cosine_similarity", {}, [(5, 3), (5, 3)]),
     ("cosine_similarity", {"dim": 0, "eps": 1e-3}, [(5, 3), (5, 3)]),
     ("cosine_similarity", {"dim": -1}, [(2, 5, 3), (5, 3)]),
+    ("cosine_similarity", {"dim": 0}, [(5, 3), (1, 3)]),
     ("cosine_similarity", {}, [(0, 3), (0, 3)]),
     ("pairwise_distance", {}, [(5, 3), (5, 3)]),
     ("pairwise_distance", {"p": 1.0, "eps": 0.1, "keepdim": True}, [(5, 3), (3,)]),

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 
+import numpy as np
 import pytest
 
 import nnx
@@ -134,3 +135,33 @@ def same_arguments(name, ours, theirs):
         default = described.default
         if default is not inspect.Parameter.empty:
             assert found.default == default, f"{name}({argument}={found.default!r}), PyTorch's is {default!r}"
+
+
+INPLACE = [name for name in NAMES if "inplace" in inspect.signature(getattr(torch.nn, name)).parameters]
+
+
+@pytest.mark.parametrize("name", [name for name in INPLACE if hasattr(nnx, name)])
+def test_inplace_is_taken_and_changes_nothing(name):
+    """Where PyTorch's code says inplace=True, by name or by position."""
+    given = {"Threshold": (0.1, 20.0)}.get(name, ())
+    layer, x = getattr(nnx, name)(*given, inplace=True), np.linspace(-1.0, 1.0, 24).reshape(2, 3, 4)
+    if name in ("Dropout2d", "Dropout3d", "FeatureAlphaDropout"):
+        x = x.reshape(2, 3, 2, 2) if name == "Dropout2d" else x.reshape(2, 3, 2, 2, 1)
+    before = x.copy()
+    nnx.seed(0)
+    y = layer(x)
+    nnx.seed(0)
+    np.testing.assert_array_equal(y, getattr(nnx, name)(*given)(x))
+    np.testing.assert_array_equal(x, before)
+
+
+def test_arguments_that_a_module_does_not_take_are_refused():
+    class Bare(nnx.Module):
+        def __call__(self, x):
+            return x
+
+    Bare()
+    with pytest.raises(TypeError, match=r"Bare\(\) takes no arguments, got 3, 'width'"):
+        Bare(3, width=4)
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        nnx.ReLU(anything=1)

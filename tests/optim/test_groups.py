@@ -225,3 +225,10 @@ def test_the_users_dict_is_left_alone():
     state = optimizer.state_dict()
     optimizer.groups["*.bias"]["lr"] = 0.3
     assert state["hyperparameters"]["groups"]["*.bias"]["lr"] == 0.05
+
+
+@pytest.mark.parametrize("make", [nnx.optim.SGD, nnx.optim.Adam, nnx.optim.Muon, nnx.optim.LBFGS])
+def test_parameters_in_the_place_of_lr_are_refused_with_the_way_out(make):
+    """As PyTorch's optimizers take them."""
+    with pytest.raises(TypeError, match=r"first argument is lr, a number, got generator: .*update\(model, grads\)"):
+        make(nnx.Linear(2, 2).parameters())
