@@ -42,8 +42,8 @@ class Optimizer(Saved):
         if not hasattr(lr, "__float__"):
             name = type(self).__name__
             raise TypeError(
-                f"{name}'s first argument is lr, a number, got {type(lr).__name__}: parameters are not given here but at "
-                f"each step, {name}(lr=...).update(model, grads) with the grads of nnx.value_and_grad"
+                f"{name}'s first argument is lr, a number, got {type(lr).__name__}: parameters are not given here but "
+                f"at each step, {name}(lr=...).update(model, grads) with the grads of nnx.value_and_grad"
             )
         self.lr = lr
         self.maximize = maximize
