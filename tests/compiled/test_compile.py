@@ -173,7 +173,7 @@ FAILURES = {
 @pytest.mark.parametrize("name", FAILURES)
 def test_a_step_that_fails_leaves_the_model_as_it_was(backend, name):
     if backend.name not in TRACES:
-        pytest.skip("without a compiler a step may read what it likes")
+        pytest.skip("one library has a compiler: elsewhere a step may read what it likes")
     model, optimizer = network(), nnx.optim.SGD(lr=0.1, momentum=0.9)
     good, (x, y) = training(model, optimizer, True), batch(backend)
     good(x, y)
