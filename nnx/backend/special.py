@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from contextlib import suppress
 from typing import Any
 
 from nnx.backend.arrays import backend_of, is_array, namespace
@@ -17,7 +18,9 @@ def special(name: str, *args: Any) -> Array:
     first = next(x for x in args if is_array(x))
     library = backend_of(first)
     if library.name == "numpy" or (library.name in OWN and os.environ.get("SCIPY_ARRAY_API")):
-        y = namespace(first).asarray(function(*args))
-        return y if y.dtype == first.dtype else namespace(first).astype(y, first.dtype)
+        # some functions take NumPy's arrays alone, all the same, or SciPy was imported before it was asked
+        with suppress(*(() if library.name == "numpy" else (AttributeError, TypeError, NotImplementedError))):
+            y = namespace(first).asarray(function(*args))
+            return y if y.dtype == first.dtype else namespace(first).astype(y, first.dtype)
     y = function(*(library.to_numpy(x) if is_array(x) else x for x in args))
     return library.home(first).asarray(y, first.dtype)
