@@ -37,7 +37,6 @@ from nnx.backend import (
     to_numpy,
     use_backend,
 )
-from nnx.compiled import compile
 from nnx.random import seed
 
 __version__ = "0.1.0"
@@ -79,9 +78,11 @@ __all__ = [
     "vjp",
 ]
 _LAZY = ("cli", "data", "io", "metrics", "models", "train")
+_ELSEWHERE = {"compile": "nnx.compiled", "summary": "nnx.layers.summary"}
 _NAMES = (*__all__, *_LAZY)
 
 if TYPE_CHECKING:
+    from nnx.compiled import compile
     from nnx.layers import *
     from nnx.losses.modules import *
 else:
@@ -92,8 +93,8 @@ def __getattr__(name: str) -> Any:
     """The rooms of the house are lit when somebody enters: `import nnx` stays as cheap as NumPy."""
     if name in _LAZY:
         return importlib.import_module(f"nnx.{name}")
-    if name == "summary":
-        return importlib.import_module("nnx.layers.summary").summary
+    if name in _ELSEWHERE:
+        return getattr(importlib.import_module(_ELSEWHERE[name]), name)
     modules = importlib.import_module("nnx.losses.modules")
     if name == "__all__":
         return sorted([*_NAMES, *getattr(layers, name), *modules.__all__])
