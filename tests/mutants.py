@@ -31,7 +31,14 @@ from types import FrameType
 from typing import Any
 
 RULES = Path(__file__).resolve().parent.parent / "nnx" / "autodiff" / "rules"
-TESTS = ["test_conventions.py", "test_namespace.py", "test_tape.py", "test_transforms.py", "test_foreign.py"]
+TESTS = [
+    "test_conventions.py",
+    "test_namespace.py",
+    "test_tape.py",
+    "test_transforms.py",
+    "test_foreign.py",
+    "test_checkpoint.py",
+]
 SECONDS = 60
 
 
