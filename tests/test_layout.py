@@ -38,7 +38,7 @@ LIBRARIES = {
     "ml_dtypes", "array_api_compat", "array_api_strict", "array_api_extra",
 }  # fmt: skip
 EDGES = {name: {"numpy"} for name in ("random", "init", "data", "sklearn", "plot", "cli")}
-EDGES["io"] = {"numpy", "torch", "ndonnx", "ml_dtypes"}
+EDGES["io"] = {"numpy", "ndonnx", "ml_dtypes"}
 EDGES["backend"] = LIBRARIES
 
 HEAVY = {

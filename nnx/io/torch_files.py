@@ -1,13 +1,15 @@
-"""PyTorch's own files (.pt, .pth, .bin): state dicts, read by its weights-only reader, which runs no pickled code."""
+"""State dicts in PyTorch's files (.pt, .pth, .bin): what must be in one, and what to say where PyTorch is missing."""
 
 import os
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnx.backend import to_numpy, torch_files
+from nnx.io.atomic import write_atomically
 from nnx.io.errors import CheckpointError
 
 __all__ = ["SUFFIXES", "load_torch", "save_torch"]
@@ -25,54 +27,42 @@ def load_torch(path: File) -> dict[str, HostArray]:
     Read by torch.load(weights_only=True): tensors and plain containers only, code is never run. Raises
     ModuleNotFoundError where torch is not installed, FileNotFoundError, or CheckpointError for what is no state dict.
     """
-    torch = _torch(path)
-    with Path(path).open("rb"):  # the system's own words for what is missing or may not be read
-        pass
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with _needing_torch(path):
+            found = torch_files.read(path)
+    except (ModuleNotFoundError, OSError):
+        raise
     except Exception as error:  # whatever a damaged zip file or a refused pickle makes torch raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
             f"{path}: expected a state dict that torch.load(weights_only=True) reads, got: {reason}; save "
             f"model.state_dict() alone, or as safetensors"
         ) from error
-    return {name: _array(torch, tensor) for name, tensor in _state(path, found, torch).items()}
+    return _state(path, found)
 
 
 def save_torch(path: File, arrays: Mapping[str, Any]) -> None:
     """Named arrays of any backend as a file that torch.load(path) reads as a state dict; written atomically."""
-    import io
-
-    from nnx.backend import to_numpy
-    from nnx.io.atomic import write_atomically
-
-    torch = _torch(path)
-    memory = io.BytesIO()
-    torch.save({name: torch.from_numpy(np.array(to_numpy(x), order="C")) for name, x in arrays.items()}, memory)
-    write_atomically(path, memory.getvalue())
+    with _needing_torch(path):
+        data = torch_files.written({name: to_numpy(x) for name, x in arrays.items()})
+    write_atomically(path, data)
 
 
-def _torch(path: File) -> Any:
+@contextmanager
+def _needing_torch(path: File) -> Iterator[None]:
     try:
-        import torch
+        yield
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"{path}: PyTorch's files need PyTorch (pip install torch); safetensors files do not"
         ) from error
-    return torch
 
 
-def _state(path: File, found: Any, torch: Any) -> dict[str, Any]:
+def _state(path: File, found: Any) -> dict[str, HostArray]:
     for key in WRAPPERS:
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found = found[key]
-    if not isinstance(found, Mapping) or not all(isinstance(x, torch.Tensor) for x in found.values()):
+    if not isinstance(found, Mapping) or not all(isinstance(x, np.ndarray) for x in found.values()):
         what = f"a dict of {', '.join(map(str, found))}" if isinstance(found, Mapping) else type(found).__name__
         raise CheckpointError(f"{path}: expected a state dict, names with a tensor each, got {what[:200]}")
     return dict(found)
-
-
-def _array(torch: Any, tensor: Any) -> HostArray:
-    tensor = tensor.detach()
-    found: HostArray = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
-    return found
