@@ -183,3 +183,12 @@ def test_importing_nnx_is_quick(tmp_path):
     compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
     best = min(float(run(code, **compiled)[0]) for _ in range(7))
     assert best < 0.1
+
+
+@pytest.mark.parametrize("package", ["functional", "layers", "losses", "models", "optim"])
+def test_no_lazy_module_bears_the_name_of_what_it_gives(package):
+    """Whichever of the two were loaded last would hide the other; and no name is given twice."""
+    loaded = importlib.import_module(f"nnx.{package}")
+    assert len(loaded.__all__) == len(set(loaded.__all__))
+    assert not set(loaded.MODULES) & set(loaded.__all__)
+    assert all(getattr(loaded, name) is not None for name in loaded.__all__)

@@ -148,7 +148,7 @@ def _ruled(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             return constant(*args, **kwargs)
         try:
             return rule(*args, **kwargs)
-        except (NotImplementedError, MixedBackends):
+        except (NotImplementedError, MixedBackends):  # ours, which name both sides and the way out
             raise
         except Exception as error:
             _as_the_library(error, constant, args, kwargs)
