@@ -35,7 +35,11 @@ def emulated(backend):
 
 @pytest.fixture
 def cuda_budget(emulated):
-    """with cuda_budget(launch=9, gemm=3): the block costs at most that, and nothing of what is not named."""
+    """with cuda_budget(launch=9, gemm=3): the block costs at most that, and nothing of what is not named.
+
+    The test has a memory pool of its own: how the shared one is cut depends on what other tests still hold.
+    """
+    import cupy
 
     @contextlib.contextmanager
     def budget(h2d=0, d2h=0, sync=0, launch=0, gemm=0, malloc=0):
@@ -52,4 +56,5 @@ def cuda_budget(emulated):
         over = [f"{name} {spent}, allowed {allowed}" for name, (spent, allowed) in found.items() if spent > allowed]
         assert not over, f"over budget: {'; '.join(over)} ({cost})"
 
-    return budget
+    with cupy.cuda.using_allocator(cupy.cuda.MemoryPool().malloc):
+        yield budget
