@@ -225,9 +225,10 @@ def recorded(rule: F, boxes: bool) -> F:
             if type(a) is Var:
                 boxed, t = True, a.tape
                 if t is not None:
-                    if t.nested or not t.level or (tape is not None and t is not tape):
-                        return _guarded(_call_anywhere, rule, args, kwargs)
-                    tape = t
+                    if t is not tape:
+                        if tape is not None or t.nested or not t.level:
+                            return _guarded(_call_anywhere, rule, args, kwargs)
+                        tape = t
                     parents.append((len(values), a.index))
                 a = a.value
             values.append(a)

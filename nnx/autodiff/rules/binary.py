@@ -5,45 +5,39 @@ through at its bounds, and gives a bound what it has cut off.
 """
 
 import cmath
-import operator
-from collections.abc import Callable
 from typing import Any
 
-from nnx.autodiff.rules.common import composed, conj, is_complex, like, named, standard, unbroadcast
+from nnx.autodiff.rules.common import composed, conj, is_complex, like, pair, standard, unbroadcast
 from nnx.autodiff.tape import op
 from nnx.backend import namespace
-from nnx.typing import Array
+from nnx.typing import Array, Namespace
 
 
 @standard
 def add(x1: Array, x2: Array, /) -> Any:
     """x1 + x2."""
-    namespace(x1, x2)
-    s1, s2 = like(x1), like(x2)
+    _, s1, s2 = pair(x1, x2)
     return x1 + x2, lambda dy: (lambda: unbroadcast(dy, s1), lambda: unbroadcast(dy, s2))
 
 
 @standard
 def subtract(x1: Array, x2: Array, /) -> Any:
     """x1 - x2."""
-    namespace(x1, x2)
-    s1, s2 = like(x1), like(x2)
+    _, s1, s2 = pair(x1, x2)
     return x1 - x2, lambda dy: (lambda: unbroadcast(dy, s1), lambda: unbroadcast(-dy, s2))
 
 
 @standard
 def multiply(x1: Array, x2: Array, /) -> Any:
     """x1 · x2."""
-    namespace(x1, x2)
-    s1, s2 = like(x1), like(x2)
+    _, s1, s2 = pair(x1, x2)
     return x1 * x2, lambda dy: (lambda: unbroadcast(dy * conj(x2), s1), lambda: unbroadcast(dy * conj(x1), s2))
 
 
 @standard
 def divide(x1: Array, x2: Array, /) -> Any:
     """x1 / x2."""
-    namespace(x1, x2)
-    s1, s2 = like(x1), like(x2)
+    _, s1, s2 = pair(x1, x2)
     y = x1 / x2
     return y, lambda dy: (
         lambda: unbroadcast(dy / conj(x2), s1),
@@ -54,15 +48,12 @@ def divide(x1: Array, x2: Array, /) -> Any:
 @standard
 def pow(x1: Array, x2: Array, /) -> Any:
     """x1 ** x2; ∂/∂x1 at x2 = 0 is 0, and ∂/∂x2 at x1 = 0 is 0 for x2 ≥ 0 (PyTorch's conventions)."""
-    xp = namespace(x1, x2)
-    s1, s2 = like(x1), like(x2)
+    xp, s1, s2 = pair(x1, x2)
     y = x1**x2
+    if s2 is None:
+        return y, lambda dy: (lambda: unbroadcast(dy * conj(_slope(xp, x1, x2)), s1), None)
 
     def dx1(dy: Array) -> Array | None:
-        if s2 is None:
-            if x2 == 0:
-                return xp.zeros_like(x1)
-            return unbroadcast(dy * conj((x1 if x2 == 2 else x1 ** (x2 - 1)) * x2), s1)
         # the exponent is kept away from 0 - 1 where x2 is 0: 0 ** -1 would be infinite, and times 0 not a number
         safe = xp.where(x2 == 0, xp.ones_like(x2), x2)
         return unbroadcast(xp.where(x2 == 0, 0.0, dy * conj(x2 * x1 ** (safe - 1))), s1)
@@ -79,6 +70,13 @@ def pow(x1: Array, x2: Array, /) -> Any:
     return y, lambda dy: (lambda: dx1(dy), lambda: dx2(dy))
 
 
+def _slope(xp: Namespace, x: Array, n: complex) -> Array:
+    """∂ xⁿ/∂x of a number n."""
+    if n == 2:
+        return x * n
+    return x ** (n - 1) * n if n else xp.zeros_like(x)
+
+
 def _log(x: complex, like: Array) -> complex:
     """The logarithm of a number: of a negative one NaN, unless it meets complex numbers."""
     z = cmath.log(x)
@@ -87,33 +85,36 @@ def _log(x: complex, like: Array) -> complex:
     return z.real if x > 0 else float("nan")
 
 
-def _larger(name: str, wins: Callable[[Array, Array], Array]) -> None:
-    """maximum and minimum: the gradient goes to the argument that won, half to each of two that are equal."""
-
-    def rule(x1: Array, x2: Array, /) -> Any:
-        xp = namespace(x1, x2)
-        s1, s2 = like(x1), like(x2)
-
-        def share(dy: Array, a: Array, b: Array) -> Array:
-            return xp.where(wins(a, b), dy, xp.where(a == b, dy * 0.5, 0.0))
-
-        return getattr(xp, name)(x1, x2), lambda dy: (
-            lambda: unbroadcast(share(dy, x1, x2), s1),
-            lambda: unbroadcast(share(dy, x2, x1), s2),
-        )
-
-    standard(named(name, rule, f"{name}(x1, x2), elementwise."))
+@standard
+def maximum(x1: Array, x2: Array, /) -> Any:
+    """The larger of x1 and x2, elementwise."""
+    xp, s1, s2 = pair(x1, x2)
+    return xp.maximum(x1, x2), lambda dy: (
+        lambda: unbroadcast(_share(dy, x1 > x2, x1 == x2), s1),
+        lambda: unbroadcast(_share(dy, x2 > x1, x1 == x2), s2),
+    )
 
 
-_larger("maximum", operator.gt)
-_larger("minimum", operator.lt)
+@standard
+def minimum(x1: Array, x2: Array, /) -> Any:
+    """The smaller of x1 and x2, elementwise."""
+    xp, s1, s2 = pair(x1, x2)
+    return xp.minimum(x1, x2), lambda dy: (
+        lambda: unbroadcast(_share(dy, x1 < x2, x1 == x2), s1),
+        lambda: unbroadcast(_share(dy, x2 < x1, x1 == x2), s2),
+    )
+
+
+def _share(dy: Array, won: Array, equal: Array) -> Array:
+    """The gradient goes to the argument that won, half to each of two that are equal."""
+    xp = namespace(dy)
+    return xp.where(won, dy, xp.where(equal, dy * 0.5, 0.0))
 
 
 @standard
 def hypot(x1: Array, x2: Array, /) -> Any:
     """√(x1² + x2²); its slope at (0, 0) is not a number, as PyTorch has it."""
-    xp = namespace(x1, x2)
-    s1, s2 = like(x1), like(x2)
+    xp, s1, s2 = pair(x1, x2)
     y = xp.hypot(x1, x2)
     return y, lambda dy: (lambda: unbroadcast(dy * (x1 / y), s1), lambda: unbroadcast(dy * (x2 / y), s2))
 
@@ -121,8 +122,7 @@ def hypot(x1: Array, x2: Array, /) -> Any:
 @standard
 def atan2(x1: Array, x2: Array, /) -> Any:
     """The angle of the point (x2, x1)."""
-    xp = namespace(x1, x2)
-    s1, s2 = like(x1), like(x2)
+    xp, s1, s2 = pair(x1, x2)
     return xp.atan2(x1, x2), lambda dy: (
         lambda: unbroadcast(dy * (x2 / (x1 * x1 + x2 * x2)), s1),
         lambda: unbroadcast(-(dy * (x1 / (x1 * x1 + x2 * x2))), s2),
@@ -132,8 +132,7 @@ def atan2(x1: Array, x2: Array, /) -> Any:
 @standard
 def logaddexp(x1: Array, x2: Array, /) -> Any:
     """log(eˣ¹ + eˣ²)."""
-    xp = namespace(x1, x2)
-    s1, s2 = like(x1), like(x2)
+    xp, s1, s2 = pair(x1, x2)
     y = xp.logaddexp(x1, x2)
     return y, lambda dy: (lambda: unbroadcast(dy * xp.exp(x1 - y), s1), lambda: unbroadcast(dy * xp.exp(x2 - y), s2))
 
@@ -158,8 +157,7 @@ def nextafter(x1: Array, x2: Array, /) -> Any:
 @standard
 def remainder(x1: Array, x2: Array, /) -> Any:
     """x1 - x2 · ⌊x1 / x2⌋."""
-    xp = namespace(x1, x2)
-    s1, s2 = like(x1), like(x2)
+    xp, s1, s2 = pair(x1, x2)
     return x1 % x2, lambda dy: (
         lambda: unbroadcast(dy, s1),
         lambda: unbroadcast(-(dy * xp.floor(x1 / x2)), s2),

@@ -63,6 +63,13 @@ def like(x: Array) -> Like | None:
     return (x.shape, x.dtype) if hasattr(x, "shape") else None
 
 
+def pair(x1: Array, x2: Array) -> tuple[Namespace, Like | None, Like | None]:
+    """The namespace of two arguments, and what the gradient of each must look like."""
+    if type(x1) is type(x2):
+        return namespace(x1), (x1.shape, x1.dtype), (x2.shape, x2.dtype)
+    return namespace(x1, x2), like(x1), like(x2)
+
+
 def unbroadcast(d: Array, to: Like | None) -> Array | None:
     """d, summed over the axes along which the argument was stretched, in the argument's dtype."""
     if to is None:

@@ -9,7 +9,7 @@ What a decomposition leaves free (signs and phases of vectors) a loss must not d
 from collections import namedtuple
 from typing import Any, Literal
 
-from nnx.autodiff.rules.common import RULES, adjoint, composed, conj, is_complex, like, standard, unbroadcast
+from nnx.autodiff.rules.common import RULES, adjoint, composed, conj, is_complex, pair, standard, unbroadcast
 from nnx.autodiff.tape import lift, op
 from nnx.autodiff.var import Var
 from nnx.backend import device_of, innermost, namespace
@@ -47,8 +47,7 @@ def inv(x: Array, /) -> Any:
 @standard
 def solve(x1: Array, x2: Array, /) -> Any:
     """A⁻¹ b.   x1: (..., n, n)   x2: (n,) or (..., n, k)."""
-    xp = namespace(x1, x2)
-    s1, s2 = like(x1), like(x2)
+    xp, s1, s2 = pair(x1, x2)
     y = xp.linalg.solve(x1, x2)
     vector = x2.ndim == 1
 

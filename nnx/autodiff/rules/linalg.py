@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from nnx.autodiff.rules.common import adjoint, composed, conj, like, product, standard, unbroadcast
+from nnx.autodiff.rules.common import adjoint, composed, conj, pair, product, standard, unbroadcast
 from nnx.autodiff.tape import op
 from nnx.backend import device_of, namespace
 from nnx.typing import Array, DType
@@ -12,24 +12,25 @@ from nnx.typing import Array, DType
 @standard
 def matmul(x1: Array, x2: Array, /) -> Any:
     """x1 @ x2.   x1: (..., n, k) or (k,)   x2: (..., k, m) or (k,)   returns (..., n, m)."""
-    xp = namespace(x1, x2)
-    s1, s2 = like(x1), like(x2)
-    rows, columns = x1.ndim == 1, x2.ndim == 1
+    xp, s1, s2 = pair(x1, x2)
     y = xp.matmul(x1, x2)
+    if x1.ndim > 1 and x2.ndim > 1:
+        return y, lambda dy: (
+            lambda: unbroadcast(xp.matmul(dy, adjoint(x2)), s1),
+            lambda: unbroadcast(xp.matmul(adjoint(x1), dy), s2),
+        )
+    # a vector is a matrix of one row, or of one column; dy gets the axes that it lacks
+    row, column = x1[None, :] if x1.ndim == 1 else x1, x2[:, None] if x2.ndim == 1 else x2
 
     def matrix(dy: Array) -> Array:
-        """dy with the axes that a vector lacks."""
-        dy = dy[..., None] if columns else dy
-        return dy[..., None, :] if rows else dy
-
-    def dx1(dy: Array) -> Any:
-        return unbroadcast(xp.matmul(matrix(dy), adjoint(x2[:, None] if columns else x2)), s1)
+        dy = dy[..., None] if x2.ndim == 1 else dy
+        return dy[..., None, :] if x1.ndim == 1 else dy
 
     def dx2(dy: Array) -> Any:
-        d = xp.matmul(adjoint(x1[None, :] if rows else x1), matrix(dy))
-        return unbroadcast(d[..., 0] if columns else d, s2)
+        d = xp.matmul(adjoint(row), matrix(dy))
+        return unbroadcast(d[..., 0] if x2.ndim == 1 else d, s2)
 
-    return y, lambda dy: (lambda: dx1(dy), lambda: dx2(dy))
+    return y, lambda dy: (lambda: unbroadcast(xp.matmul(matrix(dy), adjoint(column)), s1), lambda: dx2(dy))
 
 
 @composed
