@@ -25,6 +25,7 @@ from nnx.autodiff import (
     value_and_grad,
     vjp,
 )
+from nnx.autodiff.casting import autocast
 from nnx.backend import (
     Backend,
     BackendUnavailable,
@@ -44,17 +45,21 @@ __version__ = "0.1.0"
 __all__ = [
     "Backend",
     "BackendUnavailable",
+    "GradScaler",
     "GradientMismatch",
     "MixedBackends",
     "Tape",
     "Var",
     "WrongRule",
     "asarray",
+    "autocast",
     "backends",
     "check_rule",
     "checkpoint",
     "compile",
+    "debug_nans",
     "functional",
+    "fuse",
     "get_backend",
     "grad",
     "gradcheck",
@@ -77,14 +82,23 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
-_LAZY = ("cli", "data", "io", "metrics", "models", "train")
-_ELSEWHERE = {"compile": "nnx.compiled", "summary": "nnx.layers.summary"}
+_LAZY = ("cli", "data", "fusion", "io", "metrics", "models", "train")
+_ELSEWHERE = {
+    "GradScaler": "nnx.precision",
+    "compile": "nnx.compiled",
+    "debug_nans": "nnx.autodiff.nans",
+    "fuse": "nnx.fusion",
+    "summary": "nnx.layers.summary",
+}
 _NAMES = (*__all__, *_LAZY)
 
 if TYPE_CHECKING:
+    from nnx.autodiff.nans import debug_nans
     from nnx.compiled import compile
+    from nnx.fusion import fuse
     from nnx.layers import *
     from nnx.losses.modules import *
+    from nnx.precision import GradScaler
 else:
     del __all__  # layers and losses are in it, which are loaded when they are asked for
 

@@ -21,8 +21,9 @@ GOALS = {"jax": {"jax": 1.05}, "torch": {"torch": 1.1}, "inference": {"torch": 1
 def test_every_row_is_there():
     known = rows()
     names = {f"{kind}:{work}" for kind in ("train", *GOALS) for work in WORK}
-    assert set(known) == names | {"epoch"}
+    assert set(known) == names | {"epoch", "loader"}
     assert known["epoch"].goals == {"torch": 0.6, "sklearn": 0.45}
+    assert known["loader"].goals == {"epoch": 0.1}
     for kind, goals in GOALS.items():
         assert all(known[f"{kind}:{work}"].goals == goals for work in WORK)
     assert all(set(row.goals) <= set(row.contestants) for row in known.values())

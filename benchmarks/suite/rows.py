@@ -55,6 +55,16 @@ def _epoch(samples):
     return Row("epoch", title, made(True), {"torch": 0.6, "sklearn": 0.45}, exact=made(False))
 
 
+def _loader(samples):
+    """The loader's share of an epoch: its time ÷ that of the whole epoch."""
+
+    def made(shuffle):
+        return {name: partial(make, samples, shuffle) for name, make in epoch.LOADERS.items()}
+
+    whole = {"epoch": partial(epoch.of_nnx, samples, True)}
+    return Row("loader", "the loader alone, in that epoch", made(True) | whole, {"epoch": 0.1}, exact=made(False))
+
+
 def _on_jax(name, case):
     made = {"nnx": partial(in_nnx.train, case, "jax", True), "jax": partial(in_jax.train, case)}
     return Row(f"jax:{name}", f"JAX, {case.title}", made, {"jax": 1.05})
@@ -79,7 +89,7 @@ def rows(compiled=False, samples=epoch.SAMPLES):
     """Every row by name. compiled: with torch.compile, which takes a minute to compile each"""
     goals = {name: CASES[name] for name in TRAIN_GOALS}
     found = [_train(name, case, compiled) for name, case in goals.items()]
-    found.insert(2, _epoch(samples))
+    found[2:2] = [_epoch(samples), _loader(samples)]
     for make in (_on_jax, _on_torch, _inference, _memory):
         found += [make(name, case) for name, case in goals.items()]
     return {row.name: row for row in found}

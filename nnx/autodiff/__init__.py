@@ -4,9 +4,10 @@ from nnx.autodiff import operators  # noqa: F401  (gives Var its operators)
 from nnx.autodiff.check import gradcheck
 from nnx.autodiff.checkpoint import checkpoint
 from nnx.autodiff.diagnosis import GradientMismatch
+from nnx.autodiff.jacobians import hessian, jacobian
 from nnx.autodiff.rulecheck import WrongRule, check_rule
 from nnx.autodiff.tape import Tape, op, stop_gradient
-from nnx.autodiff.transforms import grad, hessian, hvp, jacobian, value_and_grad, vjp
+from nnx.autodiff.transforms import grad, hvp, value_and_grad, vjp
 from nnx.autodiff.var import Var
 
 __all__ = [

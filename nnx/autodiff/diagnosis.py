@@ -72,6 +72,8 @@ def likely_cause(c: Comparison, shape: Shape, slopes: tuple[float, float]) -> st
     for known, cause in _causes(shape).items():
         if abs(ratio - known) <= 1e-3 * abs(known):
             return f"Likely {cause} (the ratio is {known:.6g})."
+    if abs(ratio - 1.0) < 1e-6:
+        return f"They agree but for {c.error:.1e} of either: a constant with too few digits, or a cast?"
     return f"The ratio is {ratio:.6g}."
 
 

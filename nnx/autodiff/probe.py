@@ -69,6 +69,8 @@ class Loss:
     def of(cls, f: Function, point: Point, rng: random.Random) -> "Loss":
         """Random weights r in the form of the outputs."""
         outputs = leaves(point.evaluate(f, point.arrays))
+        if not any(map(floating, outputs)):
+            raise TypeError("gradcheck needs a function that returns at least one floating array")
         return cls(f, [normal(rng, innermost(y)) if floating(y) else None for y in outputs])
 
     def _products(self, outputs: Tree) -> list[Array]:
@@ -77,9 +79,7 @@ class Loss:
 
     def scalar(self, *variables: Any) -> Array:
         """L, as an array."""
-        terms = [namespace(p).sum(real(p)) for p in self._products(self.f(*variables))]
-        if not terms:
-            raise TypeError("gradcheck needs a function that returns at least one floating array")
+        terms = (namespace(p).sum(real(p)) for p in self._products(self.f(*variables)))
         return functools.reduce(operator.add, terms)
 
     def value(self, point: Point, arrays: list[Array]) -> tuple[Array, float]:

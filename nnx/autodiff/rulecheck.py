@@ -51,21 +51,34 @@ def check_rule(rule: Rule, *args: Any, order: int = 2, broadcast: bool = False, 
     nnx.autodiff.rulecheck.WrongRule: wrong: the pullback returned 1 entry for 2 arguments: return a tuple with one \
 for each, None for what has no gradient
     """
-    rule = getattr(rule, "__wrapped__", rule)
+    rule = _inside(rule)
     args = tree_map(_moved, args)
     _Trial(rule, args, random.Random(seed)).check_form()
     function = op(rule)
-    with _Explained(rule, "of the first order"):
+    with _Explained(rule, "the gradient"):
         report = gradcheck(function, *args, seed=seed)
         _check_each_alone(rule, function, args)
     if order == 2:
-        with _Explained(
-            rule, "of the second order: its pullback may use only functions of nnx.namespace(...) and operators"
-        ):
+        hint = "A pullback may use only operators and functions of nnx.namespace(...), or give order=1"
+        with _Explained(rule, "the gradient of the gradient", hint):
             report = gradcheck(function, *args, order=2, seed=seed)
     if broadcast:
         _check_broadcast(rule, function, args)
     return report
+
+
+_MADE = op(lambda x: (x, lambda dy: (dy,))).__code__
+
+
+def _inside(function: Rule) -> Rule:
+    """The rule that nnx.op made a function of, also if that was decorated again; what is none is the rule itself."""
+    inner: Any = function
+    while getattr(inner, "__code__", None) is not _MADE:
+        if not hasattr(inner, "__wrapped__"):
+            return function
+        inner = inner.__wrapped__
+    rule: Rule = inner.__wrapped__
+    return rule
 
 
 def _moved(x: Any) -> Any:
@@ -87,7 +100,8 @@ class _Trial:
         before = tree_map(_copied, self.args)
         found = self.rule(*self.args)
         if type(found) is not tuple or len(found) != 2 or not callable(found[1]):
-            raise self.wrong(f"it returned {_said(found)}: return y, pullback")
+            but = ", the second of which is no function" if type(found) is tuple and len(found) == 2 else ""
+            raise self.wrong(f"it returned {_said(found)}{but}: return y, pullback")
         y, pullback = found
         self.check_value(y)
         self.check_unchanged(before, "the forward pass")
@@ -106,7 +120,7 @@ class _Trial:
         """The result is of the arguments' library, device and dtype."""
         like = [x for x in self.args if floating(x)]
         if not like:
-            raise self.wrong("it was given no floating array")
+            raise self.wrong("it was given no floating array: a rule takes arrays, no nests of them")
         for part in y if type(y) is tuple else (y,):
             if not is_array(part):
                 raise self.wrong(f"its value is {_said(part)}: return an array, or a tuple of arrays")
@@ -118,6 +132,8 @@ class _Trial:
                     f"its value has dtype {part.dtype} for arguments of {dtypes.pop()}: use Python numbers (no NumPy "
                     "scalars), and give new arrays a dtype"
                 )
+        if not any(floating(part) for part in leaves(y)):
+            raise self.wrong(f"its value is {_said(y)}, which has no gradient: nothing is left to check")
 
     def check_entries(self, entries: Any) -> list[Array | None]:
         """One entry an argument, each what it may be; those that are functions called."""
@@ -139,13 +155,18 @@ class _Trial:
         if d is None:
             return None
         if not is_array(d):
-            raise self.wrong(f"entry {k} is {_said(d)}: an array, None, or a function that makes one")
+            raise self.wrong(f"entry {k} is {_said(d)}: return an array, None, or a function that makes one")
         if not floating(x):
             raise self.wrong(f"entry {k} is an array, but argument {k} ({_said(x)}) has no gradient: return None")
-        if tuple(d.shape) != tuple(x.shape) or d.dtype != x.dtype:
+        if tuple(d.shape) != tuple(x.shape):
             raise self.wrong(
-                f"entry {k} has shape {tuple(d.shape)} and dtype {d.dtype} for an argument of shape {tuple(x.shape)} "
-                f"and dtype {x.dtype}: sum over the axes along which the argument was stretched"
+                f"entry {k} has shape {tuple(d.shape)} for an argument of shape {tuple(x.shape)}: sum over the axes "
+                "along which the argument was stretched"
+            )
+        if d.dtype != x.dtype:
+            raise self.wrong(
+                f"entry {k} has dtype {d.dtype} for an argument of dtype {x.dtype}: convert it (the real part, if only "
+                "the argument is real)"
             )
         return d
 
@@ -159,17 +180,21 @@ class _Trial:
 class _Explained:
     """What goes wrong inside is told as the rule's: a mismatch with its name, another error with what was tried."""
 
-    def __init__(self, rule: Rule, what: str) -> None:
-        self.name, self.what = getattr(rule, "__name__", "the rule"), what
+    def __init__(self, rule: Rule, what: str, hint: str = "") -> None:
+        self.name, self.what, self.hint = getattr(rule, "__name__", "the rule"), what, hint
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, WrongRule):  # it bears the name already
+            return
         if isinstance(error, GradientMismatch):
             raise WrongRule(f"{self.name}: {error}") from error
         if isinstance(error, Exception):
-            raise WrongRule(f"{self.name}: a gradient {self.what} raised {type(error).__name__}: {error}") from error
+            raise WrongRule(
+                f"{self.name}: {self.what} raised {type(error).__name__}: {error}{self.hint and '. ' + self.hint}"
+            ) from error
 
 
 def _check_each_alone(rule: Rule, function: Rule, args: tuple[Any, ...]) -> None:
@@ -199,7 +224,8 @@ def _check_broadcast(rule: Rule, function: Rule, args: tuple[Any, ...]) -> None:
         if floating(x) and x.ndim:
             for smaller in (x[:1, ...], x[0, ...]):
                 given = (*args[:k], smaller, *args[k + 1 :])
-                with _Explained(rule, f"with argument {k} of shape {tuple(smaller.shape)}, to be stretched,"):
+                shape = tuple(smaller.shape)
+                with _Explained(rule, f"the gradient with argument {k} of shape {shape}, to be stretched,"):
                     gradcheck(function, *given)
 
 

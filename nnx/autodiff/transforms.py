@@ -15,7 +15,7 @@ from nnx.autodiff.tape import Tape, lift, resolve
 from nnx.autodiff.thread import recording
 from nnx.autodiff.tree import Lifted, leaves, tree_map
 from nnx.autodiff.var import Var
-from nnx.backend import device_of, is_array, namespace
+from nnx.backend import backend_of, is_array, mixed, namespace
 from nnx.typing import Array, Tree
 
 Function = Callable[..., Any]
@@ -32,7 +32,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     >>> value_and_grad(lambda w: (w * w)[0])(np.asarray([3.0, 1.0]))
     (np.float64(9.0), array([6., 0.]))
     """
-    numbers = _numbers(argnums)
+    numbers = numbers_of(argnums)
 
     @functools.wraps(f, assigned=("__name__", "__doc__", "__qualname__"))
     def call(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
@@ -76,10 +76,12 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Callable[[Tree], tuple[Any, ...]]
     >>> pullback(np.asarray([1.0, 10.0]))
     (array([ 2., 40.]),)
     """
-    return _vjp(f, args, tuple(range(len(args))))
+    return vjp_of(f, args, tuple(range(len(args))))
 
 
-def _vjp(f: Function, args: tuple[Any, ...], numbers: tuple[int, ...]) -> tuple[Any, Callable[[Tree], tuple[Any, ...]]]:
+def vjp_of(
+    f: Function, args: tuple[Any, ...], numbers: tuple[int, ...]
+) -> tuple[Any, Callable[[Tree], tuple[Any, ...]]]:
     """As vjp, for the arguments in `numbers` alone; the others are lifted to constants."""
     with Lifted(args, numbers, boxed=True) as lifted:
         out = f(*lifted.arguments)
@@ -87,8 +89,10 @@ def _vjp(f: Function, args: tuple[Any, ...], numbers: tuple[int, ...]) -> tuple[
     tape = lifted.tape
 
     def pullback(cotangents: Tree) -> tuple[Any, ...]:
-        given = leaves(cotangents)
-        _check_cotangents(outputs, given)
+        given = _aligned(out, cotangents)
+        for y, dy in zip(outputs, given, strict=True):
+            if is_array(y):
+                _check_cotangent(y, dy)
         pairs = zip(outputs, given, strict=True)
         seeds = [(y, lift(dy)) for y, dy in pairs if type(y) is Var and y.tape is tape]
         with lifted.again():
@@ -97,38 +101,6 @@ def _vjp(f: Function, args: tuple[Any, ...], numbers: tuple[int, ...]) -> tuple[
         return found if recording() else tree_map(resolve, found)
 
     return tree_map(lifted.lower, out), pullback
-
-
-def jacobian(f: Function, argnums: int = 0) -> Function:
-    """The function that returns ∂f_i/∂x_j, of shape f(x).shape + x.shape: one backward pass for each output.
-
-    >>> import numpy as np
-    >>> jacobian(lambda x: x * x)(np.asarray([1.0, 2.0]))
-    array([[2., 0.],
-           [0., 4.]])
-    """
-
-    def call(*args: Any) -> Array:
-        y, pullback = _vjp(f, args, (argnums,))
-        xp = namespace(y)
-        units = xp.eye(_size(y), dtype=y.dtype, device=device_of(y))
-        rows = [pullback(xp.reshape(units[i, :], y.shape))[0] for i in range(_size(y))]
-        if not rows:
-            return xp.zeros((*y.shape, *args[argnums].shape), dtype=y.dtype, device=device_of(y))
-        return xp.reshape(namespace(rows[0]).stack(rows), (*y.shape, *args[argnums].shape))
-
-    return call
-
-
-def hessian(f: Function, argnums: int = 0) -> Function:
-    """The function that returns ∂²f/∂x_i∂x_j of a scalar f, of shape x.shape + x.shape.
-
-    >>> import numpy as np
-    >>> hessian(lambda x: x[0] * x[0] * x[1])(np.asarray([1.0, 2.0]))
-    array([[4., 2.],
-           [2., 0.]])
-    """
-    return jacobian(grad(f, argnums), argnums)
 
 
 def hvp(f: Function, x: Tree, v: Tree) -> Tree:
@@ -154,15 +126,20 @@ def _dot(g: Tree, v: Tree) -> Array:
         if len(v) != len(g) or not keys:
             raise ValueError(f"a direction of {len(v)} entries for a gradient of {len(g)}: one each, and at least one")
         return functools.reduce(operator.add, (_dot(g[k], v[k]) for k in keys))
+    if tuple(g.shape) != tuple(v.shape):
+        raise ValueError(f"a direction of shape {tuple(v.shape)} for a gradient of shape {tuple(g.shape)}")
     if is_complex(g):  # Re⟨g, v⟩: real and imaginary parts are numbers of their own
         return namespace(g).sum(namespace(g).real(conj(g) * v))
     return namespace(g).sum(g * v)
 
 
-def _numbers(argnums: Argnums) -> tuple[int, ...]:
+def numbers_of(argnums: Argnums) -> tuple[int, ...]:
+    """The positions as a tuple. Raises ValueError for what is none."""
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     if not numbers or any(type(i) is not int or i < 0 for i in numbers):
         raise ValueError(f"argnums must be positions of arguments (0, 1, ...), got {argnums!r}")
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"argnums must name each argument once, got {argnums!r}")
     return numbers
 
 
@@ -187,18 +164,31 @@ def _seed(loss: Any, tape: Tape) -> list[tuple[Var, Array]]:
     return [(loss, namespace(loss.value).ones_like(loss.value))]
 
 
-def _check_cotangents(outputs: list[Any], given: list[Any]) -> None:
-    if len(outputs) != len(given):
-        raise ValueError(f"the function has {len(outputs)} outputs, the pullback was given {len(given)} cotangents")
-    for y, dy in zip(outputs, given, strict=True):
-        if is_array(y) and tuple(y.shape) != tuple(dy.shape):
-            raise ValueError(
-                f"a cotangent of shape {tuple(dy.shape)} for an output of shape {tuple(y.shape)}: they must agree"
-            )
+def _aligned(out: Tree, given: Tree) -> list[Any]:
+    """The leaves of `given` in the order of those of `out`: by key in dicts, by place in lists and tuples."""
+    if isinstance(out, dict):
+        if not isinstance(given, dict) or set(given) != set(out):
+            keys = list(given) if isinstance(given, dict) else type(given).__name__
+            raise ValueError(f"the function returns a dict with the keys {list(out)}, the pullback was given {keys}")
+        return [dy for key, y in out.items() for dy in _aligned(y, given[key])]
+    nest = isinstance(out, list | tuple)
+    if nest != isinstance(given, list | tuple | dict) or (nest and len(out) != len(given)):
+        n, m = len(leaves(out)), len(leaves(given))
+        raise ValueError(f"the function has {n} outputs, the pullback was given {m} cotangents: give them in its form")
+    return [dy for y, d in zip(out, given, strict=True) for dy in _aligned(y, d)] if nest else [given]
 
 
-def _size(x: Array) -> int:
-    size = 1
-    for n in x.shape:
-        size *= n
-    return size
+def _check_cotangent(y: Array, dy: Any) -> None:
+    """It is an array of the library, shape and dtype of the output; that of a whole number is not looked at."""
+    if not is_array(dy):
+        raise TypeError(f"a cotangent that is {type(dy).__name__} for an output of dtype {y.dtype}: give an array")
+    if backend_of(y) is not backend_of(dy):
+        raise mixed(y, dy)
+    if tuple(y.shape) != tuple(dy.shape):
+        raise ValueError(
+            f"a cotangent of shape {tuple(dy.shape)} for an output of shape {tuple(y.shape)}: they must agree"
+        )
+    if y.dtype != dy.dtype and backend_of(y).is_inexact(y.dtype):
+        raise TypeError(
+            f"a cotangent of dtype {dy.dtype} for an output of dtype {y.dtype}: convert it, xp.astype(dy, y.dtype)"
+        )

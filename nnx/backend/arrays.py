@@ -137,9 +137,18 @@ def _namespace_of(x: Array) -> Namespace | None:
 
 def _common(one: Namespace, other: Namespace, arrays: tuple[Array, ...]) -> Namespace:
     """Of a watched namespace and the plain one underneath, the watched one; else an error that names both."""
-    if getattr(one, "underneath", one) is getattr(other, "underneath", other):
-        return one if hasattr(one, "underneath") else other
+    (depth, under), (other_depth, other_under) = _depth(one), _depth(other)
+    if under is other_under:
+        return one if depth > other_depth else other
     raise mixed(*arrays)
+
+
+def _depth(xp: Namespace) -> tuple[int, Namespace]:
+    """How many namespaces this one stands on, and the library's own at the bottom."""
+    depth = 0
+    while hasattr(xp, "underneath"):
+        xp, depth = xp.underneath, depth + 1
+    return depth, xp
 
 
 def mixed(*arrays: Array) -> MixedBackends:
@@ -215,3 +224,8 @@ def _unwatched(x: Array, name: str) -> Array:
 def register_box(kind: type[Any]) -> None:
     """Say that `kind` is a box: an object whose `.value` is an array."""
     _BOXES.add(kind)
+
+
+def register_kind(kind: type[Any], library: type[Backend]) -> None:
+    """Say that objects of that type are arrays of that backend."""
+    _BACKENDS[kind] = library

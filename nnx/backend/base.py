@@ -6,14 +6,13 @@ Class methods speak about the library and take arrays; an instance is the librar
 
 import importlib
 import importlib.util
-import math
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from functools import cache, cached_property
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from nnx.typing import Array, Device, DType, Namespace, Shape
+from nnx.backend.feeding import Feeder
+from nnx.backend.operations import Operations
+from nnx.typing import Array, Device, DType, Namespace
 
 
 class BackendUnavailable(RuntimeError):
@@ -24,7 +23,7 @@ class MixedBackends(TypeError):
     """Arrays of two libraries or devices met in one call. Nothing is converted silently."""
 
 
-class Backend:
+class Backend(Operations):
     """One array library on one device.
 
     name: what `NNX_BACKEND` calls it   xp: its Array API namespace   device: the library's own device object
@@ -178,6 +177,10 @@ class Backend:
         born = self.xp.ones((1,), dtype=self.xp.float32, device=self.device)
         return int(born.__dlpack_device__()[0]) if hasattr(born, "__dlpack_device__") else 1
 
+    def feeder(self, pinned: bool) -> Feeder:
+        """What brings a loader's batches here. pinned: by pinned memory and a stream of its own, where there is one"""
+        return Feeder(self.asarray)
+
     @classmethod
     def bare(cls, x: Array) -> Array:
         """x without what its library hangs on it (torch: the place in its own graph)."""
@@ -210,91 +213,7 @@ class Backend:
         """What a report of a problem should say about the device and the library's parts, by title."""
         return {}
 
-    # ---- what libraries do differently ---------------------------------------------------------------------------
-
-    @classmethod
-    @cache
-    def is_inexact(cls, dtype: DType) -> bool:
-        """Whether numbers of this dtype have gradients: real or complex floating ones."""
-        return bool(cls.namespace().isdtype(dtype, ("real floating", "complex floating")))
-
-    @classmethod
-    def guard(cls) -> AbstractContextManager[Any] | None:
-        """A context in which nnx computes gradients: the library's own recording is off in it."""
-        return None
-
-    @classmethod
-    def one_thread(cls) -> AbstractContextManager[Any]:
-        """Inside of the block the library computes on one thread, if it can be told: for arrays too small to share.
-
-        It changes the library in the whole process: for a program that owns it, such as the command line.
-        """
-        return nullcontext()
-
-    @classmethod
-    def set_item(cls, x: Array, key: Any, value: Array) -> Array:
-        """A copy of x in which x[key] is value."""
-        y = cls.namespace().asarray(x, copy=True)
-        y[key] = value
-        return y
-
-    @classmethod
-    def index_add(cls, rows: int, index: Array, x: Array) -> Array:
-        """zeros(rows, ...) to whose row index[k] x[k] is added, for every k; repeated indices add up.
-
-        index: (n,) integers in [0, rows)   x: (n, ...)   returns (rows, ...)
-        """
-        xp = cls.namespace()
-        # a sum of one-hot rows: the standard has no += that adds repeated indices more than once
-        one_hot = xp.arange(rows, dtype=index.dtype, device=x.device)[:, None] == index[None, :]
-        flat = xp.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
-        return xp.reshape(xp.matmul(xp.astype(one_hot, x.dtype), flat), (rows, *x.shape[1:]))
-
-    @classmethod
-    def kernels(cls) -> dict[str, Callable[..., Any]]:
-        """The library's own functions, by nnx's names, where it was measured to matter; the generic is its oracle."""
-        return {}
-
-    @classmethod
-    @cache
-    def kernel(cls, name: str) -> Callable[..., Any] | None:
-        """The library's own function of that name, if it has one."""
-        return cls.kernels().get(name)
-
-    @classmethod
-    def to_device(cls, x: Array, device: Device) -> Array:
-        """x on another device of its library."""
-        if hasattr(x, "to_device"):
-            return x.to_device(device)
-        import array_api_compat
-
-        return array_api_compat.to_device(x, device)
-
-    @classmethod
-    def compiler(cls) -> Callable[..., Any] | None:
-        """What makes a program of a function (see nnx.compiled.step), if the library has a compiler."""
-        return None
-
-    packed: ClassVar[int] = 64
-    """How many arrays at the most `pack` lays one behind another."""
-
-    @classmethod
-    def pack(cls, arrays: list[Array]) -> Array:
-        """The numbers of all arrays (of one dtype) as one vector."""
-        xp = cls.namespace()
-        return xp.concat([xp.reshape(x, (-1,)) for x in arrays])
-
-    @classmethod
-    def unpack(cls, vector: Array, places: list[tuple[int, int, Shape]]) -> list[Array]:
-        """The arrays of a vector again. places: (start, stop, shape) of each"""
-        xp = cls.namespace()
-        return [xp.reshape(vector[start:stop], shape) for start, stop, shape in places]
-
-    @classmethod
-    def zeros(cls, shape: Shape, like: Array) -> Array:
-        """Zeros of that shape, with the dtype and on the device of `like`."""
-        # a tracer of JAX has no device
-        return cls.namespace().zeros(shape, dtype=like.dtype, device=getattr(like, "device", None))
+    # ---- one for each device ------------------------------------------------------------------------------------
 
     @classmethod
     def open(cls, device: str | Device | None = None) -> Self:

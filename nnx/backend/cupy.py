@@ -4,8 +4,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from nnx.backend import cupy_kernels, cupy_namespace
+from nnx.backend import cupy_cross_entropy, cupy_kernels, cupy_namespace
 from nnx.backend.base import Backend
+from nnx.backend.cupy_streams import StreamFeeder
+from nnx.backend.expressions import Fuser
+from nnx.backend.feeding import Feeder
 from nnx.typing import Array, Device, Namespace
 
 _NO_DRIVER = 35
@@ -19,7 +22,8 @@ class CupyBackend(Backend):
 
     name = "cupy"
     package = "cupy"
-    packed = 8  # to concatenate more, CuPy copies a table of pointers from the host
+    packed = 0  # to concatenate more than eight arrays, CuPy copies a table of pointers from the host
+    updates_together = True
     install = "pip install 'cupy-cuda13x[ctk]'          (an older driver: 'cupy-cuda12x[ctk]'; never both)"
 
     @classmethod
@@ -84,6 +88,10 @@ class CupyBackend(Backend):
 
         return cupy.asnumpy(x)
 
+    def feeder(self, pinned: bool) -> Feeder:
+        """See Backend.feeder."""
+        return StreamFeeder(self.asarray, self.device) if pinned else super().feeder(pinned)
+
     def synchronize(self) -> None:
         """See Backend.synchronize."""
         self.device.synchronize()
@@ -103,10 +111,15 @@ class CupyBackend(Backend):
     @classmethod
     def kernels(cls) -> dict[str, Callable[..., Any]]:
         """See Backend.kernels."""
-        import cupyx.scipy.special
+        own: dict[str, Callable[..., Any]] = {"pick": cupy_kernels.pick, "minus_one_hot": cupy_kernels.minus_one_hot}
+        return {"erf": _erf, "words": cupy_kernels.words, **own, **cupy_cross_entropy.KERNELS}
 
-        own = {"pick": cupy_kernels.pick, "minus_one_hot": cupy_kernels.minus_one_hot, "words": cupy_kernels.words}
-        return {"erf": cupyx.scipy.special.erf, **own}
+    @classmethod
+    def fuser(cls) -> Fuser:
+        """See Backend.fuser."""
+        from nnx.backend.cupy_fusion import fuser
+
+        return fuser()
 
     @classmethod
     def index_add(cls, rows: int, index: Array, x: Array) -> Array:
@@ -118,6 +131,14 @@ class CupyBackend(Backend):
         y = cls.zeros((rows, *x.shape[1:]), x)
         cupy.add.at(y, index, x)
         return y
+
+
+def _erf(x: Array) -> Array:
+    """CuPy's, which would make float64 of float16."""
+    import cupyx.scipy.special
+
+    erf = cupyx.scipy.special.erf
+    return erf(x) if x.dtype.itemsize > 2 else erf(x.astype("float32")).astype(x.dtype)
 
 
 def _memory_words() -> str:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from nnx.backend import jax_conv, threefry
+from nnx.backend import jax_compiler, jax_conv, jax_sequences, threefry
 from nnx.backend.base import Backend
+from nnx.backend.compiler import Compiler
 from nnx.typing import Array, Device, DType, Namespace
 
 
@@ -77,15 +78,12 @@ class JaxBackend(Backend):
         import jax.scipy.special
 
         own = {"erf": jax.scipy.special.erf, "words": _words, "barrier": jax.lax.optimization_barrier}
-        return {**own, **jax_conv.KERNELS}
+        return {**own, **jax_conv.KERNELS, **jax_sequences.KERNELS}
 
     @classmethod
-    def compiler(cls) -> Callable[..., Any]:
+    def compiler(cls) -> Compiler:
         """See Backend.compiler: jax.jit."""
-        import jax
-
-        # Python numbers stay weak: what they meet keeps its dtype
-        return lambda pure, donated: jax.jit(pure, donate_argnums=donated)
+        return Compiler(jax_compiler.form, jax_compiler.number, False, jax_compiler.unread, jax_compiler.trace)
 
     @classmethod
     def index_add(cls, rows: int, index: Array, x: Array) -> Array:

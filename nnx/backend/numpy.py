@@ -6,17 +6,20 @@ Its reductions go through two Python functions before they reach C (np.sum of a 
 
 import importlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from types import ModuleType
 from typing import Any
 
 from nnx.backend import numpy_conv, numpy_gelu, numpy_lstm, threefry
 from nnx.backend.base import Backend
+from nnx.backend.compiler import Compiler
+from nnx.backend.expressions import Fuser
 from nnx.backend.numpy_standard import conforming
 from nnx.typing import Array, Device, DType, Namespace, Shape
 
 Axis = int | tuple[int, ...] | None
+VIEW = ["multi_index", "refs_ok", "zerosize_ok"]
 
 
 class NumpyBackend(Backend):
@@ -44,6 +47,13 @@ class NumpyBackend(Backend):
         return {"cpu": "cpu"}
 
     @classmethod
+    def overflowing(cls) -> AbstractContextManager[Any]:
+        """See Backend.overflowing."""
+        import numpy
+
+        return numpy.errstate(over="ignore", invalid="ignore")
+
+    @classmethod
     @contextmanager
     def one_thread(cls) -> Iterator[None]:
         """See Backend.one_thread. OpenBLAS's threads wait for each other: milliseconds, where others have the cores."""
@@ -64,6 +74,20 @@ class NumpyBackend(Backend):
         """See Backend.kernels."""
         own: dict[str, Callable[..., Any]] = {"pick": _pick, "minus_one_hot": _minus_one_hot, "words": _words}
         return {**own, **numpy_conv.KERNELS, **numpy_gelu.KERNELS, **numpy_lstm.KERNELS}
+
+    @classmethod
+    def fuser(cls) -> Fuser:
+        """See Backend.fuser."""
+        from nnx.backend.numpy_fusion import fuser
+
+        return fuser()
+
+    @classmethod
+    def compiler(cls) -> Compiler:
+        """See Backend.compiler: the step's calls, replayed."""
+        from nnx.backend.replay import compiler_of
+
+        return compiler_of(cls)
 
     @classmethod
     def pack(cls, arrays: list[Array]) -> Array:
@@ -119,7 +143,29 @@ def _shortcuts(np: Namespace) -> dict[str, Any]:
         return np.ones_like(x, dtype=dtype, device=device) if dtype is not None or x.shape else x.dtype.type(1)
 
     short = {"ones_like": ones_like, "sum": sum, "max": max, "min": min, "mean": mean, "astype": astype}
-    return {**short, **conforming(np)}
+    return {**short, **_shapes(np), **conforming(np)}
+
+
+def _shapes(np: Namespace) -> dict[str, Any]:
+    """Views under another shape, without the wrappers."""
+
+    def reshape(x: Array, /, shape: Shape, *, copy: bool | None = None) -> Array:
+        return x.reshape(shape) if copy is None else np.reshape(x, shape, copy=copy)
+
+    def broadcast_to(x: Array, /, shape: Shape) -> Array:
+        # what a sum sends back, a view that cannot be written to: NumPy's own function takes three times as long
+        if type(shape) is not tuple or min(shape, default=0) < 0:
+            return np.broadcast_to(x, shape)
+        if x.shape:
+            return np.nditer((x,), VIEW, [["readonly"]], itershape=shape, order="C").itviews[0]
+        y = np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))
+        y.flags.writeable = False
+        return y
+
+    def matrix_transpose(x: Array, /) -> Array:
+        return x.mT if x.ndim > 1 else np.matrix_transpose(x)  # which says what is wrong
+
+    return {"reshape": reshape, "broadcast_to": broadcast_to, "matrix_transpose": matrix_transpose}
 
 
 @cache

@@ -31,6 +31,11 @@ class StrictBackend(Backend):
         return NumpyBackend.one_thread()
 
     @classmethod
+    def overflowing(cls) -> AbstractContextManager[Any]:
+        """See Backend.overflowing: its arrays are NumPy's."""
+        return NumpyBackend.overflowing()
+
+    @classmethod
     def to_numpy(cls, x: Array) -> Array:
         """See Backend.to_numpy: only its CPU device lets arrays out."""
         import numpy

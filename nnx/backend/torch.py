@@ -10,8 +10,9 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from nnx.backend import threefry, torch_conv, torch_sequences
+from nnx.backend import threefry, torch_compiler, torch_conv, torch_gelu, torch_sequences
 from nnx.backend.base import Backend
+from nnx.backend.compiler import Compiler
 from nnx.typing import Array, Device, DType, Namespace
 
 OWN = ("abs", "exp", "log", "log1p", "expm1", "sqrt", "square", "sin", "cos", "tanh", "sigmoid", "matmul")
@@ -78,7 +79,9 @@ class TorchBackend(Backend):
 
     @classmethod
     def to_numpy(cls, x: Array) -> Array:
-        """See Backend.to_numpy."""
+        """See Backend.to_numpy; NumPy has no bfloat16, which becomes float32."""
+        if str(x.dtype) == "torch.bfloat16":
+            x = x.float()
         # torch keeps a conjugate, and the sign of its imaginary part, as a promise
         return x.detach().cpu().resolve_conj().resolve_neg().numpy()
 
@@ -123,7 +126,14 @@ class TorchBackend(Backend):
         """See Backend.kernels."""
         import torch
 
-        return {"erf": torch.special.erf, "words": _words, **torch_conv.KERNELS, **torch_sequences.KERNELS}
+        own = {"erf": torch.special.erf, "words": _words}
+        return {**own, **torch_conv.KERNELS, **torch_gelu.KERNELS, **torch_sequences.KERNELS}
+
+    @classmethod
+    def compiler(cls) -> Compiler | None:
+        """See Backend.compiler: TorchInductor, if it can compile here."""
+        own = torch_compiler
+        return Compiler(own.form, own.number, True, own.unread, own.trace, slow=True) if own.works() else None
 
     @classmethod
     def index_add(cls, rows: int, index: Array, x: Array) -> Array:
@@ -149,6 +159,18 @@ def _words(n: int, key: threefry.Key, draw: int, like: Array) -> Array:
     """threefry.words; on the CPU NumPy makes them in the tensor's memory: 130 calls of torch's cost ten times that."""
     import torch
 
-    if like.device.type != "cpu" or torch.compiler.is_compiling():
-        return threefry.words(TorchBackend.namespace(), torch.int32, n, key, draw, like.device, signed=True)
-    return torch.from_numpy(threefry.words_in_blocks(n, key, draw).view("int32"))
+    if isinstance(draw, torch.Tensor):  # of a compiled step: a number of the state
+        counters = torch.arange((n + 1) // 2, dtype=torch.int32, device=like.device)
+        draws = _wrapped(draw).to(like.device).expand(counters.shape)
+        return torch.cat(threefry.threefry2x32(torch, key, counters, draws, signed=True))[:n]
+    if like.device.type == "cpu" and not torch.compiler.is_compiling():
+        return torch.from_numpy(threefry.words_in_blocks(n, key, draw).view("int32"))
+    return threefry.words(TorchBackend.namespace(), torch.int32, n, key, draw, like.device, signed=True)
+
+
+def _wrapped(draw: Array) -> Array:
+    """A whole number modulo 2³², as int32."""
+    import torch
+
+    low = torch.remainder(draw, 2.0**32)
+    return torch.where(low >= 2.0**31, low - 2.0**32, low).to(torch.int32)

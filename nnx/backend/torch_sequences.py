@@ -46,7 +46,7 @@ def _recurrent(
             weights[2] is not None,
             1,
             0.0,
-            False,
+            True,  # or a graph of torch's operations would keep nothing for the way back
             False,
             False,
         )  # biases, layers, dropout, train, both ways, n first

@@ -55,7 +55,7 @@ class RunFolder:
         """What the run was asked for. Raises ValueError for a damaged file."""
         try:
             found = json.loads(self.config.read_text())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{self.config}: expected JSON, got something else ({error}): begin a new run") from error
         if not isinstance(found, dict):
             raise ValueError(f"{self.config}: expected a JSON object, got {type(found).__name__}: begin a new run")

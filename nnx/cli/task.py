@@ -109,3 +109,9 @@ def accuracy(output: Array, target: Array) -> Array:
     """The share of rows whose largest output is the target."""
     xp = nnx.namespace(output)
     return xp.mean(xp.astype(xp.argmax(output, axis=1) == target, output.dtype))
+
+
+def compiles_quickly(backend: nnx.Backend) -> bool:
+    """Whether nnx.compile pays for a training of seconds."""
+    compiler = backend.compiler()
+    return compiler is not None and not compiler.slow

@@ -13,7 +13,7 @@ import numpy as np
 import nnx
 from nnx.cli.options import folder_name, fraction, non_negative, positive, positive_int, seed
 from nnx.cli.runs import RunFolder
-from nnx.cli.task import ACTIVATIONS, Splits, accuracy, build, load, make_loader, make_optimizer
+from nnx.cli.task import ACTIVATIONS, Splits, accuracy, build, compiles_quickly, load, make_loader, make_optimizer
 
 FIXED: dict[str, Any] = {
     "data": "digits",
@@ -141,7 +141,8 @@ def _run(args: argparse.Namespace, backend: nnx.Backend, before: RunFolder | Non
     splits, classes = load(args)
     nnx.seed(args.seed)
     model = build(splits[0][0].shape[1], classes, args)
-    trainer = train.Trainer(model, make_optimizer(args), nnx.losses.cross_entropy, {"accuracy": accuracy}, compile=True)
+    optimizer, quick = make_optimizer(args), compiles_quickly(backend)
+    trainer = train.Trainer(model, optimizer, nnx.losses.cross_entropy, {"accuracy": accuracy}, compile=quick)
     folder = before or RunFolder.planned(args.out, args.name, args.data)
     if before is not None:
         trainer.resume(before.checkpoint)

@@ -1,17 +1,26 @@
 """`nnx.compile`: a training step, with all that it changes, as one program of the library's own compiler.
 
-A step reads and changes objects: the model's arrays, the optimizer's slots. A compiler wants a pure function. So the
-arrays of the state are gathered, a pure function of them runs the step on tracers, and the results are put back.
+The first call of each form (shapes, dtypes, training or evaluation, what is frozen, ...) traces the step to a program.
+A later one asks cheaply whether anything that the form depends on may have changed, and runs the program.
 """
 
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from operator import is_
+from sys import getrefcount
+from typing import Any
 
-from nnx.autodiff.tree import leaves, tree_map
+from nnx.autodiff.casting import autocast_dtype
+from nnx.autodiff.tree import leaves
 from nnx.backend import Backend, backend_of, is_array
-from nnx.compiled.count import Count
-from nnx.compiled.state import Model, Slots, carriers, traced
+from nnx.backend.compiler import Compiler
+from nnx.compiled.forms import Found
+from nnx.compiled.of_models import Model
+from nnx.compiled.of_optimizers import Slots
+from nnx.compiled.program import Call, Program, once
+from nnx.compiled.state import carriers
+from nnx.layers.module import Module
+from nnx.optim import Optimizer
 from nnx.typing import Array
 
 READING = (
@@ -23,13 +32,20 @@ def compile(step: Callable[..., Any], *, state: Any = (), donate: bool = True) -
     """step, compiled by the library that the state's (or else the arguments') arrays belong to; one trace a form.
 
     state: Modules and optimizers that the step reads or changes. What else it changes is changed by the trace alone.
-    donate: the state's old arrays may be overwritten: one that you took from the model before is gone. Take a
-    state_dict, which holds copies, or donate=False.
+    donate: the state's old arrays may be overwritten: on JAX and torch one that you took from the model before is gone.
+    Take a state_dict, which holds copies, or donate=False. On NumPy an array that you hold is left as it is.
 
-    On JAX by jax.jit; where the library has no compiler `step` runs as it is. Nests of arrays are traced arguments, all
-    else in them is part of what the program is compiled for, as are training and evaluation, what is frozen, shapes,
-    dtypes and hyperparameters, but for the learning rate, which may change each step. In a step nothing can be read
-    from an array (float, print, if), and host draws (nnx.random.normal) are refused; dropout's masks are drawn anew.
+    On JAX by jax.jit; on torch by TorchInductor, which takes tens of seconds for the first call of a form, and seconds
+    once its kernels are in its cache (see nnx/backend/torch_compiler.py). On NumPy the step's calls are written down
+    and replayed without the framework, to the same bits: `.text` shows them (see nnx/backend/replay). Elsewhere `step`
+    runs as it is. Each program is said once, by the logger "nnx.compile".
+
+    Nests of arrays are traced arguments, all else in them is part of what the program is compiled for, as are training
+    and evaluation, what is frozen, shapes, dtypes, hyperparameters (but for the learning rate, which may change each
+    step) and what is assigned to a module's attributes, private ones left out. In a step nothing can be read from an
+    array (float, print, if), and host draws (nnx.random.normal) are refused; dropout's masks are drawn anew. Inside of
+    another transform (nnx.grad, jax.jit) `step` runs as it is, as part of that. Raises TypeError for a Module or
+    optimizer among the arguments that `state` does not hold.
 
     >>> import nnx
     >>> model, optimizer = nnx.Linear(2, 1), nnx.optim.SGD(lr=0.1)
@@ -43,21 +59,39 @@ def compile(step: Callable[..., Any], *, state: Any = (), donate: bool = True) -
     return functools.wraps(step)(Compiled(step, state, donate))
 
 
-class Program(NamedTuple):
-    """What one trace has left: the compiled function, and how its results are put together."""
+class Ready:
+    """A program, and what the state was when it ran last: as long as that holds, no key is made."""
 
-    run: Callable[..., Any]
-    form: "Form"
+    def __init__(self, program: Program, compiler: Compiler, forms: list[Any], call: Call) -> None:
+        self.program, self.form, self.forms = program, compiler.form, forms
+        self.state: Sequence[Array] = call.state
+        self.kinds = list(map(type, call.numbers))
+        self.dtype = autocast_dtype()
+        self.guarded = [program.firsts[program.used[k]] for k in program.guarded]
+        self.counts: list[int] = []
 
+    def fits(self, call: Call) -> bool:
+        """Whether these arrays have the forms of those that the program saw, and share as those did."""
+        state, last = call.state, self.state
+        if list(map(type, call.numbers)) != self.kinds or len(state) != len(last):
+            return False
+        if all(map(is_, state, last)):
+            return True
+        form = self.form
+        changed = [(x, y) for x, y in zip(state, last, strict=True) if x is not y]
+        return all(form(x) == form(y) for x, y in changed) and once(state)[1] == self.program.at
 
-class Form:
-    """Filled in by the trace: where the results go."""
+    def count(self) -> None:
+        """Note how many references there are to each array that the next call may overwrite: all are nnx's own."""
+        state = self.state
+        self.counts = [getrefcount(state[k]) for k in self.guarded]
 
-    def __init__(self) -> None:
-        self.output: Any = None  # with a position where an array was
-        self.places: list[list[Any]] = []  # for each carrier, where its arrays go
-        self.chosen: list[list[int]] = []  # and which of the new arrays these are
-        self.moved: list[list[int]] = []
+    def alone(self) -> Collection[int]:
+        """The positions of those that nobody has taken a reference to since."""
+        if not self.counts:
+            return ()
+        state = self.state
+        return {k for k, count in zip(self.guarded, self.counts, strict=True) if getrefcount(state[k]) <= count}
 
 
 class Compiled:
@@ -66,124 +100,130 @@ class Compiled:
     def __init__(self, step: Callable[..., Any], state: Any, donate: bool) -> None:
         self.step, self.parts, self.donate = step, carriers(state), donate
         self.programs: dict[Any, Program] = {}
+        self.traces = 0
+        self.ready: Ready | None = None
+        self.alone: Collection[int] = ()
 
     @property
-    def traces(self) -> int:
-        """How many programs were compiled."""
-        return len(self.programs)
+    def text(self) -> str:
+        """The program that ran last, in Python, where the library's calls are replayed; "" elsewhere and before."""
+        return "" if self.ready is None else getattr(self.ready.program.run, "text", "")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """See compile."""
-        self._make_slots()
-        arrays = [part.arrays() for part in self.parts]
-        given = leaves([args, kwargs])
-        library = _library([x for xs in arrays for x in xs] + [x for x in given if is_array(x)])
+        self.alone = self.ready.alone() if self.ready is not None else ()
+        output = self._dispatched(args, kwargs)
+        if self.ready is not None:
+            self.ready.count()
+        return output
+
+    def _dispatched(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        ready = self.ready
+        if ready is not None and ready.dtype is autocast_dtype() and all(part.still() for part in self.parts):
+            found = Found(args, kwargs, ready.form)
+            if found.forms == ready.forms:
+                call = self._call(found)
+                if ready.fits(call):
+                    return self._run(ready, call)
+        return self._anew(args, kwargs)
+
+    def _call(self, found: Found) -> Call:
+        state: list[Array] = []
+        numbers: list[Any] = []
+        for part in self.parts:
+            state += part.arrays()
+            numbers += part.numbers()
+        return Call(state, numbers, found.arrays)
+
+    def _anew(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The program is looked for by its key, and made if there is none."""
+        library = self._library(args, kwargs)
         compiler = library.compiler() if library is not None else None
-        if compiler is None:
+        if library is None or compiler is None:
             return self.step(*args, **kwargs)
-        unique, places = _once(arrays)
-        dynamic = [x for x in given if is_array(x)]
-        numbers = [part.numbers() for part in self.parts]
-        static = tree_map(lambda x: _Hole if is_array(x) else x, [args, kwargs])
-        key = (
-            repr(static), tuple(part.key() for part in self.parts), tuple(map(tuple, places)),
-            tuple((tuple(x.shape), str(x.dtype)) for x in [*unique, *dynamic]), library,
-        )  # fmt: skip
-        program = self.programs.get(key)
+        self._make_slots()
+        found = Found(args, kwargs, compiler.form)
+        call = self._call(found)
+        forms = tuple(map(compiler.form, call.state))
+        if not found.plain or None in forms:  # part of somebody else's program
+            return self.step(*args, **kwargs)
+        kinds, same = tuple(map(type, call.numbers)), tuple(once(call.state)[1])
+        rest = tuple(found.forms), forms, same, kinds, library, autocast_dtype()
+        key, seed = (self._key(), *rest), self.parts[-1].key()
+        program = self.programs.get((key, None)) or self.programs.get((key, seed))
         if program is None:
-            program = self._program(compiler, static, places)
+            self._refuse(args, kwargs)
+            program, learnt = self._traced(library, compiler, call, [args, kwargs])
+            if learnt:
+                key = (self._key(), *rest)
+            self.programs[key, seed if program.drew else None] = program
+        return self._run(Ready(program, compiler, found.forms, call), call)
+
+    def _key(self) -> Any:
+        return tuple(part.key() for part in self.parts[:-1])
+
+    def _traced(self, library: type[Backend], compiler: Compiler, call: Call, nest: Any) -> tuple[Program, bool]:
+        """A new program, and whether the trace has shown settings that are the step's own."""
+        asked = [part.settled() for part in self.parts]
         try:
-            new, results = program.run(unique, numbers, dynamic)
+            program = Program(library, compiler, self.step, self.parts, call, nest)
         except Exception as error:
-            if "Tracer" in type(error).__name__ or "Concret" in type(error).__name__:
+            if compiler.unread(error):
                 error.add_note(READING)
             raise
-        if key not in self.programs:
-            self.programs[key] = program
-            self._say()
-        return self._back(program.form, new, results, numbers)
+        program.compiled(self.donate)
+        self.traces += 1
+        self._say()
+        return program, sum(ask() for ask in asked) > 0
+
+    def _run(self, ready: Ready, call: Call) -> Any:
+        program = ready.program
+        state, output = program(call, self.alone)
+        self.ready = None  # until all is in its place
+        start, numbers = 0, iter(call.numbers)
+        for part, places, refs, moves in program.ways:
+            stop = start + len(refs)
+            if program.steady:
+                if refs:
+                    part.store(state[start:stop])
+                if moves:
+                    part.advance(moves)
+            else:
+                part.put(places, state[start:stop], [next(numbers) + move for move in moves])
+            start = stop
+        if program.steady:
+            ready.state, self.ready = state, ready
+        return output
 
     def _say(self) -> None:
         """A line in the log for each program: one that is compiled again and again costs more than it saves."""
         import logging
 
-        name, n = getattr(self.step, "__name__", "a step"), len(self.programs)
+        name, n = getattr(self.step, "__name__", "a step"), self.traces
         logging.getLogger("nnx.compile").info("compiled %s: %d program%s so far", name, n, "s" * (n > 1))
+
+    def _library(self, args: Any, kwargs: Any) -> type[Backend] | None:
+        for part in self.parts:
+            x = part.module._any_array() if isinstance(part, Model) else None
+            if x is not None:
+                return backend_of(x)
+        return next((backend_of(x) for x in leaves([args, kwargs]) if is_array(x)), None)
 
     def _make_slots(self) -> None:
         """An optimizer's slots before a trace, which must find as many arrays as it leaves behind."""
-        models = [part.module for part in self.parts if isinstance(part, Model)]
+        models = [part.module for part in self.parts if isinstance(part, Model) and part.module.trainable()]
         for part in self.parts:
             if isinstance(part, Slots):
                 for model in models:
                     part.prepare(model)
 
-    def _program(self, compiler: Callable[..., Any], static: Any, places: list[list[int]]) -> Program:
-        form = Form()
-
-        def pure(
-            unique: list[Array], numbers: list[list[Any]], dynamic: list[Array]
-        ) -> tuple[list[Array], list[Array]]:
-            arrays = [[unique[k] for k in at] for at in places]
-            args, kwargs = _filled(static, dynamic)
-            counted = [[Count(n) if kind is int else n for n, kind in zip(ns, kinds, strict=True)]
-                       for ns, kinds in zip(numbers, kinds_of, strict=True)]  # fmt: skip
-            with traced(self.parts, arrays, counted):
-                output = self.step(*args, **kwargs)
-                form.places = [part.places() for part in self.parts]
-                form.moved = [part.moved() for part in self.parts]
-                new, form.chosen = _once([part.arrays() for part in self.parts])
-            results: list[Array] = []
-            form.output = tree_map(lambda x: _kept(x, results), output)
-            return new, results
-
-        kinds_of = [[type(n) for n in part.numbers()] for part in self.parts]
-        return Program(compiler(pure, (0,) if self.donate else ()), form)
-
-    def _back(self, form: Form, new: list[Array], results: list[Array], numbers: list[list[Any]]) -> Any:
-        for part, places, chosen, ns, moves in zip(
-            self.parts, form.places, form.chosen, numbers, form.moved, strict=True
-        ):
-            part.put(places, [new[k] for k in chosen], [n + move for n, move in zip(ns, moves, strict=True)])
-        return tree_map(lambda x: results[x.at] if type(x) is _Kept else x, form.output)
-
-
-class _Hole:
-    """Where an array is in a nest of arguments."""
-
-
-class _Kept:
-    """Where an array is among the results. No tuple, which a walk would look into."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-
-
-def _kept(x: Any, results: list[Array]) -> Any:
-    if not is_array(x):
-        return x
-    results.append(x)
-    return _Kept(len(results) - 1)
-
-
-def _filled(static: Any, dynamic: list[Array]) -> Any:
-    found = iter(dynamic)
-    return tree_map(lambda x: next(found) if x is _Hole else x, static)
-
-
-def _once(arrays: list[list[Array]]) -> tuple[list[Array], list[list[int]]]:
-    """Every array once, by identity, and where each was: a shared one must not be donated twice."""
-    unique: list[Array] = []
-    index: dict[int, int] = {}
-    places: list[list[int]] = []
-    for xs in arrays:
-        for x in xs:
-            if id(x) not in index:
-                index[id(x)] = len(unique)
-                unique.append(x)
-        places.append([index[id(x)] for x in xs])
-    return unique, places
-
-
-def _library(arrays: list[Array]) -> type[Backend] | None:
-    return backend_of(arrays[0]) if arrays else None
+    def _refuse(self, args: Any, kwargs: Any) -> None:
+        """A Module whose arrays would be constants of the program."""
+        known = {id(module) for part in self.parts if isinstance(part, Model) for module in part.module.modules()}
+        known |= {id(part.optimizer) for part in self.parts if isinstance(part, Slots)}
+        for x in leaves([args, kwargs]):
+            if isinstance(x, Module | Optimizer) and id(x) not in known:
+                raise TypeError(
+                    f"a {type(x).__name__} among the arguments of a compiled step, whose arrays would be constants: "
+                    "give it to nnx.compile(step, state=...), too"
+                )

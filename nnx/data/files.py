@@ -3,6 +3,7 @@
 A file that is cut short or of another kind raises ValueError, which names the file, what was expected and what found.
 """
 
+import io
 import math
 import pathlib
 from typing import IO
@@ -13,6 +14,8 @@ from nnx.data.checks import Array
 from nnx.data.packed import Path, opened
 
 __all__ = ["read_idx", "read_npz", "write_idx"]
+
+DEFLATE = 1032  # to one, the most that a zip file can pack
 
 IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -71,15 +74,49 @@ def read_npz(path: Path) -> dict[str, Array]:
     """
     with pathlib.Path(path).open("rb") as file:  # np.load leaves its own open when it fails
         try:
+            _check_claims(file)
             loaded = np.load(file, allow_pickle=False)
-            return (
-                {"array": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
-            )
+            found = {"array": loaded} if isinstance(loaded, np.ndarray) else {n: loaded[n] for n in loaded.files}
+            if other := [name for name, x in found.items() if not isinstance(x, np.ndarray)]:
+                raise ValueError(f"its entry {other[0]!r} is no array")
+            return found
         except Exception as error:  # of damaged bytes zipfile, zlib and NumPy's parser make a dozen kinds of errors
             raise ValueError(
                 f"{path}: expected an .npz file of plain arrays, got one that cannot be read ({error}): write it with "
                 f"numpy.savez, and arrays of objects as numbers"
             ) from error
+
+
+def _check_claims(file: IO[bytes]) -> None:
+    """Raises ValueError if a header claims more values than there are bytes: NumPy would allocate them first."""
+    import zipfile
+
+    there = file.seek(0, 2)
+    file.seek(0)
+    packed = file.read(2) == b"PK"
+    file.seek(0)
+    if packed:
+        with zipfile.ZipFile(file) as members:
+            for info in members.infolist():
+                if info.filename.endswith(".npy"):
+                    with members.open(info) as stream:
+                        _check_claim(stream, min(info.file_size, DEFLATE * there))
+    elif there:
+        _check_claim(file, there)
+    file.seek(0)
+
+
+def _check_claim(stream: IO[bytes], there: int) -> None:
+    version = np.lib.format.read_magic(stream)
+    size = int.from_bytes(stream.read(2 if version == (1, 0) else 4), "little")
+    if size > there or not (1, 0) <= version <= (3, 0):
+        raise ValueError(f"its header is of version {version} and claims {size} bytes, and there are {there}")
+    text = size.to_bytes(4, "little") + stream.read(size)
+    shape, _, dtype = np.lib.format.read_array_header_2_0(io.BytesIO(text))
+    if dtype.hasobject or min(shape, default=0) < 0:
+        raise ValueError(f"its header says {dtype} of shape {shape}")
+    if math.prod(shape) * dtype.itemsize > there:
+        raise ValueError(f"its header claims {math.prod(shape) * dtype.itemsize} bytes, and there are {there}")
 
 
 def _read_up_to(stream: IO[bytes], size: int) -> bytes:

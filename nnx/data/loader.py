@@ -2,16 +2,20 @@
 
 So a loader's whole state is three numbers, and a run resumes in the middle of an epoch with the very next batch. Rows
 are gathered and moved several batches at a time, in chunks that stay in the cache; a batch is then a slice of a chunk,
-which costs a third (torch, JAX) to a seventh (NumPy) of a transfer of its own.
+which costs a third (torch, JAX) to a seventh (NumPy) of a transfer of its own. Chunks are new arrays each time:
+gathering into old ones (`take(out=)`) was measured no faster, and a batch is the user's to keep.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from itertools import count
 from typing import Any
 
 import numpy as np
 
 from nnx.backend import get_backend, to_numpy
+from nnx.data.ahead import ahead_of
 from nnx.data.checks import Array, to_host
 from nnx.data.dataset import Dataset, Rows, gather
 from nnx.data.order import check_seed, permutation
@@ -29,9 +33,16 @@ class DataLoader:
     batch that is not full. seed: 0 to 2**64 - 1; None draws one (`nnx.seed` governs it).
     dtype: of floating arrays ("float32"; None keeps the dataset's); integers keep theirs.
     collate_fn: makes a batch of a list of samples in place of stacking them. Raises ValueError if there is no batch.
+    num_workers: threads (not processes) that gather ahead of the loop; 0 gathers in the loop's own thread. They pay
+    where `dataset[i]` waits (files, decoding), hardly for arrays in memory.
+    prefetch_factor: how many gathers each worker is ahead, 2 unless given
+    pin_memory: on CUDA copy from pinned memory by a stream of its own, while the step before computes; else no effect
 
     An iteration runs one epoch, and the next iteration the next epoch, also after a `break`. After `load_state_dict`
-    the iteration takes up the saved epoch behind the last batch that had been handed out.
+    the iteration takes up the saved epoch behind the last batch that had been handed out. Batches, their order and the
+    state are the same with any number of workers; an error in one is raised where its batch would have come, and the
+    threads end with the iteration, also one that is broken off. What a dataset draws at random it draws ahead, and with
+    several workers in no order.
 
     >>> from nnx.data import ArrayDataset
     >>> loader = DataLoader(ArrayDataset([[0.0], [1.0], [2.0]], [0, 1, 2]), batch_size=2)
@@ -48,7 +59,11 @@ class DataLoader:
         seed: int | None = None,
         dtype: str | None = "float32",
         collate_fn: Callable[[list[Any]], Any] | None = None,
+        num_workers: int = 0,
+        prefetch_factor: int | None = None,
+        pin_memory: bool = False,
     ) -> None:
+        _check_workers(num_workers, prefetch_factor)
         if batch_size < 1:
             raise ValueError(f"expected batch_size of at least 1, got {batch_size}")
         if len(dataset) == 0:
@@ -63,6 +78,7 @@ class DataLoader:
         self.seed = int(to_numpy(uniform((1,)))[0] * 2**24) if seed is None else check_seed(seed)
         self.dtype = dtype
         self.collate_fn = collate_fn
+        self.num_workers, self.prefetch_factor, self.pin_memory = num_workers, prefetch_factor or 2, pin_memory
         self.epoch = 0  # the epoch under way, or the next one
         self.position = 0  # batches of it that were handed out
         self._resumed = False
@@ -109,22 +125,43 @@ class DataLoader:
 
     def _batches(self, rows: Rows) -> Iterator[Any]:
         """The samples at `rows`, a batch at a time; gathered and moved a chunk of some batches at a time."""
-        asarray, size = get_backend().asarray, self.batch_size
-        start, ahead = 0, 1
-        while start < len(rows):
-            chunk = rows[start : start + ahead * size]
-            start += len(chunk)
-            host, rebuild = _leaves(self._gather(chunk))
-            host = [self._cast(leaf) for leaf in host]
-            leaves = [asarray(leaf) for leaf in host]
-            if len(chunk) <= size:
-                yield rebuild(leaves)
-            else:
-                for i in range(0, len(chunk), size):
-                    batch = (slice(i, min(i + size, len(chunk))), ...)
-                    yield rebuild([leaf[batch] for leaf in leaves])
-            if ahead == 1 and self._in_one_go:
-                ahead = max(1, CHUNK_BYTES // max(1, sum(leaf.nbytes for leaf in host)))
+        feeder = get_backend().feeder(self.pin_memory)
+        sent: deque[tuple[int, list[Any], Callable[[list[Any]], Any]]] = deque()
+        with closing(self._chunks(rows)) as chunks:
+            for n, host, rebuild in chunks:
+                sent.append((n, [feeder.send(leaf) for leaf in host], rebuild))
+                if len(sent) > feeder.ahead:
+                    yield from self._cut(feeder.receive, *sent.popleft())
+            while sent:
+                yield from self._cut(feeder.receive, *sent.popleft())
+
+    def _chunks(self, rows: Rows) -> Generator[tuple[int, list[Array], Callable[[list[Any]], Any]]]:
+        """How many samples, their arrays in host memory, and what makes a batch of such."""
+        size = self.batch_size
+        if self._in_one_go and len(rows) > size:  # a first batch tells how many make a chunk
+            first = self._host(rows[:size])
+            yield first
+            rows = rows[size:]
+            size *= max(1, CHUNK_BYTES // max(1, sum(leaf.nbytes for leaf in first[1])))
+        chunks = (rows[i : i + size] for i in range(0, len(rows), size))
+        with closing(ahead_of(self._host, chunks, self.num_workers, self.prefetch_factor)) as found:
+            yield from found
+
+    def _cut(
+        self, receive: Callable[[Any], Any], n: int, sent: list[Any], rebuild: Callable[[list[Any]], Any]
+    ) -> Iterator[Any]:
+        """The batches of a chunk of n samples."""
+        leaves, size = [receive(leaf) for leaf in sent], self.batch_size
+        if n <= size:
+            yield rebuild(leaves)
+            return
+        for i in range(0, n, size):
+            batch = (slice(i, min(i + size, n)), ...)
+            yield rebuild([leaf[batch] for leaf in leaves])
+
+    def _host(self, rows: Rows) -> tuple[int, list[Array], Callable[[list[Any]], Any]]:
+        host, rebuild = _leaves(self._gather(rows))
+        return len(rows), [self._cast(leaf) for leaf in host], rebuild
 
     def _gather(self, rows: Rows) -> Any:
         if self.collate_fn is not None:
@@ -133,6 +170,16 @@ class DataLoader:
 
     def _cast(self, leaf: Array) -> Array:
         return leaf if self.dtype is None or leaf.dtype.kind != "f" else leaf.astype(self.dtype, copy=False)
+
+
+def _check_workers(num_workers: int, prefetch_factor: int | None) -> None:
+    if num_workers < 0:
+        raise ValueError(f"expected num_workers of at least 0, got {num_workers}")
+    if prefetch_factor is not None and (prefetch_factor < 1 or not num_workers):
+        raise ValueError(
+            f"expected prefetch_factor of at least 1, and num_workers beside it, got prefetch_factor={prefetch_factor} "
+            f"with num_workers={num_workers}: without workers nothing is gathered ahead"
+        )
 
 
 def _leaves(batch: Any) -> tuple[list[Array], Callable[[list[Any]], Any]]:

@@ -4,8 +4,10 @@ import math
 from typing import Any
 
 from nnx.autodiff import op
-from nnx.backend import kernel, namespace
+from nnx.autodiff.casting import in_full
+from nnx.backend import innermost, kernel, namespace
 from nnx.functional.special import erf
+from nnx.fusion import Fused, fused_rule
 from nnx.typing import Array, DType, Namespace
 
 __all__ = ["gelu", "log_softmax", "relu", "sigmoid", "softmax", "tanh"]
@@ -14,7 +16,7 @@ SQRT_HALF = math.sqrt(0.5)
 INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 
 
-@op
+@fused_rule
 def relu(x: Array) -> Any:
     """max(x, 0); its slope at 0 is taken as 0 (PyTorch's)."""
     xp = namespace(x)
@@ -22,7 +24,7 @@ def relu(x: Array) -> Any:
     return y, lambda dy: (dy * xp.astype(y > 0, dy.dtype),)
 
 
-@op
+@fused_rule
 def sigmoid(x: Array) -> Any:
     """σ(x) = 1 / (1 + e⁻ˣ);  σ′ = σ (1 - σ), at most 1/4: the reason that gradients vanish in deep sigmoid nets."""
     xp = namespace(x)
@@ -43,7 +45,7 @@ def largest_exponent(xp: Namespace, dtype: DType) -> float:
 _EXPONENTS: dict[tuple[str, DType], float] = {}
 
 
-@op
+@fused_rule
 def tanh(x: Array) -> Any:
     """tanh x;  tanh′ = 1 - tanh²."""
     xp = namespace(x)
@@ -57,7 +59,7 @@ def gelu(x: Array, approximate: str = "none") -> Array:
     approximate: "none", or "tanh" for x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))
     """
     if approximate == "none":
-        return _gelu_erf(x)
+        return _gelu_erf(x) if kernel("gelu", innermost(x)) is not None else _gelu_fused(x)
     if approximate == "tanh":
         return _gelu_tanh(x)
     raise ValueError(f"gelu's approximate must be 'none' or 'tanh', got '{approximate}'")
@@ -73,7 +75,10 @@ def _gelu_erf(x: Array) -> Any:
     return x * phi, lambda dy: (dy * (phi + x * xp.exp(x * x * -0.5) * INV_SQRT_2PI),)
 
 
-@op
+_gelu_fused = Fused(_gelu_erf, one_record=True)
+
+
+@fused_rule
 def _gelu_tanh(x: Array) -> Any:
     xp = namespace(x)
     k = math.sqrt(2.0 / math.pi)
@@ -83,6 +88,7 @@ def _gelu_tanh(x: Array) -> Any:
     )
 
 
+@in_full
 @op
 def softmax(x: Array, dim: int = -1) -> Any:
     """eˣ / Σ eˣ along an axis: positive, and sums to one.   dx = y (dy - Σ dy y)."""
@@ -92,6 +98,7 @@ def softmax(x: Array, dim: int = -1) -> Any:
     return y, lambda dy: (y * (dy - xp.sum(dy * y, axis=dim, keepdims=True)), None)
 
 
+@in_full
 @op
 def log_softmax(x: Array, dim: int = -1) -> Any:
     """x - log Σ eˣ along an axis.   dx = dy - softmax(x) Σ dy."""

@@ -8,8 +8,9 @@ import math
 from typing import Any
 
 from nnx.autodiff import op
+from nnx.autodiff.casting import cast_like, in_half, wide
 from nnx.autodiff.rules.common import like, unbroadcast
-from nnx.backend import kernel, namespace
+from nnx.backend import innermost, kernel, namespace
 from nnx.functional.attention_blocks import blocked
 from nnx.functional.attention_scores import attention_weights, is_boolean
 from nnx.functional.dropout import dropout
@@ -21,6 +22,7 @@ LONG = 512 * 512
 """With more weights than these for each head they are not kept, but computed block by block."""
 
 
+@in_half
 def scaled_dot_product_attention(
     query: Array,
     key: Array,
@@ -65,8 +67,15 @@ def _attention(
     if dropout_p:
         return namespace(q, v).matmul(dropout(attention_weights(q, k, mask, is_causal, scale), dropout_p), v)
     if q.shape[-2] * k.shape[-2] > LONG:
-        return blocked(q, k, v, mask, is_causal, scale)
+        return _blocked(q, k, v, mask, is_causal, scale)
     return plain(q, k, v, mask, is_causal, scale)
+
+
+def _blocked(q: Array, k: Array, v: Array, mask: Array | None, is_causal: bool, scale: float) -> Array:
+    """The rule in blocks adds up over the keys: of 16 bits it is taken in 32, but for the library's own."""
+    if kernel("attention", innermost(q)) is not None:
+        return blocked(q, k, v, mask, is_causal, scale)
+    return cast_like(blocked(wide(q), wide(k), wide(v), wide(mask), is_causal, scale), v)
 
 
 @op
@@ -82,9 +91,9 @@ def plain(q: Array, k: Array, v: Array, mask: Array | None, is_causal: bool, sca
 
     def pullback(dy: Array) -> tuple[Any, ...]:
         t = xp.matrix_transpose
-        dp = xp.matmul(dy, t(v))
-        ds = p * (dp - xp.sum(dp * p, axis=-1, keepdims=True))
-        scaled = ds * scale
+        dp, weights = wide(xp.matmul(dy, t(v))), wide(p)
+        ds = weights * (dp - xp.sum(dp * weights, axis=-1, keepdims=True))
+        scaled = cast_like(ds * scale, q)
         return (
             lambda: unbroadcast(xp.matmul(scaled, k), like_q),
             lambda: unbroadcast(xp.matmul(t(scaled), q), like_k),

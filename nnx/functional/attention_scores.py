@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from nnx.autodiff import op
+from nnx.autodiff.casting import cast_like, wide
 from nnx.backend import backend_of, device_of, innermost, namespace
 from nnx.typing import Array
 
@@ -42,13 +43,18 @@ def is_boolean(mask: Array) -> bool:
 
 @op
 def _safe_softmax(s: Array) -> Any:
-    """softmax over the last axis; zeros, and no gradient, where all scores are -inf."""
-    xp = namespace(s)
-    top = xp.max(s, axis=-1, keepdims=True)
-    e = xp.exp(s - xp.where(top == -math.inf, xp.zeros_like(top), top))
+    """softmax over the last axis; zeros, and no gradient, where all scores are -inf. Of 16 bits it is taken in 32."""
+    xp, z = namespace(s), wide(s)
+    top = xp.max(z, axis=-1, keepdims=True)
+    e = xp.exp(z - xp.where(top == -math.inf, xp.zeros_like(top), top))
     total = xp.sum(e, axis=-1, keepdims=True)
     p = e / xp.where(total == 0.0, xp.ones_like(total), total)
-    return p, lambda dy: (p * (dy - xp.sum(dy * p, axis=-1, keepdims=True)),)
+
+    def pullback(dy: Array) -> tuple[Array]:
+        d = wide(dy)
+        return (cast_like(p * (d - xp.sum(d * p, axis=-1, keepdims=True)), s),)
+
+    return cast_like(p, s), pullback
 
 
 def attention_weights(q: Array, k: Array, mask: Array | None, is_causal: bool, scale: float) -> Array:

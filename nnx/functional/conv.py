@@ -4,6 +4,7 @@ What machine learning calls a convolution is a correlation: the kernel is not tu
 (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html).
 """
 
+from nnx.autodiff.casting import in_half
 from nnx.backend import namespace
 from nnx.backend.windows import Windows
 from nnx.functional.conv_arguments import Padding, Size, batched, convolution_windows, per_axis, unbatched
@@ -65,6 +66,7 @@ def conv3d(
     return _conv(3, x, weight, bias, stride, padding, dilation, groups)
 
 
+@in_half
 def _conv(
     dims: int,
     x: Array,
@@ -145,6 +147,7 @@ def conv_transpose3d(
     return _conv_transpose(3, x, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+@in_half
 def _conv_transpose(
     dims: int,
     x: Array,

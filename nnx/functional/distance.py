@@ -1,5 +1,6 @@
 """How far two vectors are apart, and the form that multiplies each entry of one with each of the other."""
 
+from nnx.autodiff.casting import in_full
 from nnx.backend import namespace
 from nnx.functional.linear import linear
 from nnx.functional.normalization_local import normalize
@@ -8,6 +9,7 @@ from nnx.typing import Array
 __all__ = ["bilinear", "cosine_similarity", "pairwise_distance"]
 
 
+@in_full
 def cosine_similarity(x1: Array, x2: Array, dim: int = 1, eps: float = 1e-8) -> Array:
     """x₁ · x₂ / (max(‖x₁‖, ε) max(‖x₂‖, ε)) along an axis: the cosine of the angle between them.
 
@@ -18,6 +20,7 @@ def cosine_similarity(x1: Array, x2: Array, dim: int = 1, eps: float = 1e-8) -> 
     return xp.sum(normalize(x1, dim=dim, eps=eps) * normalize(x2, dim=dim, eps=eps), axis=dim)
 
 
+@in_full
 def pairwise_distance(x1: Array, x2: Array, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Array:
     """‖x₁ - x₂ + ε‖ₚ along the last axis.
 

@@ -2,8 +2,9 @@
 
 import math
 
-from nnx.backend import namespace
-from nnx.random import keep_mask
+from nnx.backend import innermost, namespace
+from nnx.fusion import Fused
+from nnx.random import bits, keep_mask
 from nnx.typing import Array, Shape
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
@@ -66,8 +67,17 @@ def _dropped(name: str, x: Array, places: Shape, p: float, training: bool) -> Ar
     _check_probability(name, p)
     if not training or p == 0.0:
         return x
-    mask = namespace(x).astype(keep_mask(places, 1.0 - p, like=x), x.dtype)
-    return x * (mask * (1.0 / (1.0 - p) if p < 1.0 else 0.0))
+    words = namespace(innermost(x)).reshape(bits(math.prod(places), like=x), places)
+    return _masked(x, words, round((1.0 - p) * 2**24), 1.0 / (1.0 - p) if p < 1.0 else 0.0)
+
+
+def _mask_of_words(x: Array, words: Array, bound: int, scale: float) -> Array:
+    """x, scaled, where the upper 24 bits of a random word are below the bound (see nnx.random.keep_mask)."""
+    keep = ((words >> 8) & 0xFFFFFF) < bound
+    return x * (namespace(x).astype(keep, x.dtype) * scale)
+
+
+_masked = Fused(_mask_of_words, one_record=True)
 
 
 def _alpha_dropped(name: str, x: Array, places: Shape, p: float, training: bool) -> Array:

@@ -11,7 +11,7 @@ AT_ONCE = 8
 
 def joined(parts: list[Array], axis: int = 0) -> Array:
     """Arrays one behind another along an axis."""
-    xp = namespace(parts[0])
+    xp = namespace(*parts)
     while len(parts) > 1:
         groups = [parts[i : i + AT_ONCE] for i in range(0, len(parts), AT_ONCE)]
         parts = [xp.concat(group, axis=axis) if len(group) > 1 else group[0] for group in groups]
@@ -20,7 +20,7 @@ def joined(parts: list[Array], axis: int = 0) -> Array:
 
 def stacked(parts: list[Array]) -> Array:
     """Arrays side by side along a new first axis."""
-    xp = namespace(parts[0])
+    xp = namespace(*parts)
     if len(parts) <= AT_ONCE:
         return xp.stack(parts)
     return joined([xp.stack(parts[i : i + AT_ONCE]) for i in range(0, len(parts), AT_ONCE)])

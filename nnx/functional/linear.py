@@ -8,12 +8,14 @@ Deep Learning", chapter 2.
 from typing import Any
 
 from nnx.autodiff import op
+from nnx.autodiff.casting import in_half
 from nnx.backend import namespace
 from nnx.typing import Array
 
 __all__ = ["linear"]
 
 
+@in_half
 @op
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Any:
     """z = x Wᵀ + b.

@@ -3,12 +3,14 @@
 from typing import Any
 
 from nnx.autodiff import op
+from nnx.autodiff.casting import in_full
 from nnx.backend import device_of, namespace
 from nnx.typing import Array, Shape
 
 __all__ = ["local_response_norm", "normalize"]
 
 
+@in_full
 def normalize(x: Array, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12) -> Array:
     """x / max(‖x‖ₚ, ε) along an axis: vectors of length 1.
 
@@ -22,6 +24,7 @@ def normalize(x: Array, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: flo
     return x / xp.maximum(xp.linalg.vector_norm(x, axis=dim, keepdims=True, ord=p), float(eps))
 
 
+@in_full
 @op
 def local_response_norm(x: Array, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
     """x / (k + α/size Σ x²)^β, the sum over `size` neighbouring channels (Krizhevsky et al. 2012, section 3.3).

@@ -8,6 +8,7 @@ its outputs are 0: what PyTorch's packed sequences give.
 from typing import Any, NamedTuple
 
 from nnx.autodiff import op
+from nnx.autodiff.casting import in_half
 from nnx.backend import device_of, innermost, kernel, namespace
 from nnx.functional.joining import stacked
 from nnx.functional.recurrent_cells import CELLS, Cell
@@ -29,6 +30,7 @@ class RecurrentWeights(NamedTuple):
     hr: Array | None = None
 
 
+@in_half
 def recurrent(
     mode: str,
     x: Array,
@@ -175,7 +177,7 @@ class _Run:
 
     def _flat(self, parts: list[Array]) -> Array:
         """A step's arrays (n, k) of every step, as rows (t · n, k) in the order of x."""
-        return namespace(parts[0]).reshape(stacked(self._in_time(parts)), (-1, parts[0].shape[-1]))
+        return namespace(*parts).reshape(stacked(self._in_time(parts)), (-1, parts[0].shape[-1]))
 
     def _in_time(self, parts: list[Array]) -> list[Array]:
         return parts[::-1] if self.reverse else parts

@@ -5,12 +5,13 @@ from typing import Any
 from nnx.autodiff import op
 from nnx.backend import namespace
 from nnx.functional.activations import sigmoid, softmax
+from nnx.fusion import fused_rule
 from nnx.typing import Array
 
 __all__ = ["logsigmoid", "mish", "silu", "softmin", "softplus", "softsign", "tanhshrink"]
 
 
-@op
+@fused_rule
 def silu(x: Array) -> Any:
     """x σ(x), also called swish;  silu′ = σ (1 + x (1 - σ)) (Elfwing et al. 2018)."""
     s = sigmoid(x)
@@ -36,13 +37,13 @@ def _log_1_plus_exp(z: Array) -> Array:
     return xp.log1p(xp.exp(-xp.abs(z))) + xp.maximum(z, 0.0)
 
 
-@op
+@fused_rule
 def logsigmoid(x: Array) -> Any:
     """log σ(x) = -log(1 + e⁻ˣ);  its slope is σ(-x)."""
     return -_log_1_plus_exp(-x), lambda dy: (dy * sigmoid(-x),)
 
 
-@op
+@fused_rule
 def mish(x: Array) -> Any:
     """x tanh(log(1 + eˣ)) (Misra 2020)."""
     xp = namespace(x)
@@ -50,14 +51,14 @@ def mish(x: Array) -> Any:
     return x * t, lambda dy: (dy * (t + x * (1.0 - t * t) * sigmoid(x)),)
 
 
-@op
+@fused_rule
 def softsign(x: Array) -> Any:
     """x / (1 + |x|): tanh's shape, with tails that never quite saturate;  softsign′ = 1 / (1 + |x|)²."""
     d = namespace(x).abs(x) + 1.0
     return x / d, lambda dy: (dy / d / d,)  # d · d could overflow
 
 
-@op
+@fused_rule
 def tanhshrink(x: Array) -> Any:
     """x - tanh x;  tanhshrink′ = tanh²."""
     t = namespace(x).tanh(x)

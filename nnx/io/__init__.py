@@ -1,9 +1,9 @@
 """Checkpoints and records: safetensors files written whole or not at all, and logs of one JSON line a record."""
 
-from nnx.io.atomic import write_atomically
+from nnx.io.atomic import remove_parts, write_atomically
 from nnx.io.checkpoints import load, load_safetensors, save, save_safetensors
 from nnx.io.errors import CheckpointError
-from nnx.io.lines import JsonLines
+from nnx.io.lines import JsonLines, read_lines
 from nnx.io.torch_files import load_torch, save_torch
 
 __all__ = [
@@ -12,6 +12,8 @@ __all__ = [
     "load",
     "load_safetensors",
     "load_torch",
+    "read_lines",
+    "remove_parts",
     "save",
     "save_safetensors",
     "save_torch",

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-__all__ = ["write_atomically"]
+__all__ = ["remove_parts", "write_atomically"]
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
@@ -26,6 +26,17 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         part.unlink(missing_ok=True)
         raise
     _sync_folder(place.parent)
+
+
+def remove_parts(path: str | os.PathLike[str]) -> None:
+    """Remove what a process that was killed while it wrote `path` has left beside it. Nobody may be writing it now.
+
+    A `*` in the file's name is any text.
+    """
+    place = Path(path).resolve()
+    name = place.name.replace("[", "[[]")[:100]
+    for part in place.parent.glob(f".{name}.????????.part"):
+        part.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -118,7 +118,7 @@ def _metadata(path: File, arrays: dict[str, HostArray], header: dict[str, str]) 
         found = json.loads(header[KEY])
         metadata: dict[str, Any] = found["metadata"]
         whole = found["crc32"] == _crc32(arrays, json.dumps(metadata))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         whole = False
     if not whole:
         raise CheckpointError(f"{path}: expected the arrays that were saved, got others (CRC-32): take another copy")

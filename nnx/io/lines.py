@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from nnx.backend import is_array, to_numpy
+from nnx.io.errors import CheckpointError
 
-__all__ = ["JsonLines"]
+__all__ = ["JsonLines", "read_lines"]
 
 
 class JsonLines:
@@ -31,6 +32,30 @@ class JsonLines:
             if file.tell() and _last_byte(file) != b"\n":
                 line = b"\n" + line
             file.write(line + b"\n")
+
+
+def read_lines(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The records of a file of JSON lines; a last line that a crash has cut short is left out.
+
+    Raises CheckpointError, with the line, for any other line that is no JSON object, FileNotFoundError for no file.
+    """
+    lines = Path(path).read_bytes().split(b"\n")
+    records = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            if number == len(lines):  # no newline behind it: cut short
+                break
+            raise CheckpointError(f"{path}, line {number}: expected a JSON object, got {error}: mend it") from error
+        if not isinstance(record, dict):
+            raise CheckpointError(
+                f"{path}, line {number}: expected a JSON object, got {type(record).__name__}: mend it"
+            )
+        records.append(record)
+    return records
 
 
 def _last_byte(file: Any) -> bytes:

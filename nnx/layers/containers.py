@@ -224,6 +224,10 @@ class Lambda(Module):
 
 def _modules(name: str, layers: Iterable[Any]) -> list[Module]:
     found = list(layers)
-    if wrong := [type(layer).__name__ for layer in found if not is_module(layer) or isinstance(layer, type)]:
+    if wrong := [_kind(layer) for layer in found if not is_module(layer) or isinstance(layer, type)]:
         raise TypeError(f"{name} takes Modules, got {', '.join(wrong)}: use nnx.ReLU(), not nnx.functional.relu")
     return found
+
+
+def _kind(x: Any) -> str:
+    return "function" if callable(x) and not is_module(x) else type(x).__name__

@@ -79,6 +79,8 @@ class Module:
             attributes[name] = value
             if is_array(old):
                 version.bump()
+            elif old is not value:
+                version.settings += 1
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
@@ -110,6 +112,8 @@ class Module:
             assigned.pending.append((self.__dict__, name))
         if holds_module(value) or holds_module(old) or is_array(value) or is_array(old):
             version.bump()
+        else:
+            version.settings += 1
 
     def register_buffer(self, name: str, value: Array | None) -> None:
         """An array that belongs to the state but is not trained (running statistics)."""
@@ -223,6 +227,7 @@ class Module:
         """Training mode: dropout drops, batch norm counts."""
         for module in self.modules():
             module.__dict__["training"] = mode
+        version.settings += 1
         return self
 
     def eval(self) -> Self:

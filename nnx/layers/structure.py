@@ -62,10 +62,10 @@ class Layout:
 
 
 class _Version:
-    """The structure version."""
+    """The structure version; and how often an attribute that is neither array nor module was given another value."""
 
     def __init__(self) -> None:
-        self.now = 0
+        self.now = self.settings = 0
 
     def bump(self) -> None:
         """Say that some structure has changed."""

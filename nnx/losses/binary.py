@@ -3,6 +3,7 @@
 from typing import Any
 
 from nnx.autodiff import op
+from nnx.autodiff.casting import in_full
 from nnx.backend import backend_of, innermost, namespace
 from nnx.functional import logsigmoid, sigmoid
 from nnx.losses.common import Reduction, reduced, same_form
@@ -11,6 +12,7 @@ from nnx.typing import Array, Namespace
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits"]
 
 
+@in_full
 def binary_cross_entropy(
     input: Array, target: Array, weight: Array | None = None, reduction: Reduction = "mean"
 ) -> Array:
@@ -58,6 +60,7 @@ def _log(xp: Namespace, p: Array) -> Array:
     return xp.where(zero, xp.full_like(p, -100.0), xp.maximum(xp.log(xp.where(zero, xp.ones_like(p), p)), -100.0))
 
 
+@in_full
 def binary_cross_entropy_with_logits(
     input: Array,
     target: Array,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from nnx.autodiff import op, stop_gradient
+from nnx.autodiff.casting import in_full
 from nnx.backend import backend_of, device_of, innermost, is_array, namespace, to_numpy
 from nnx.losses.common import Reduction, reduced
 from nnx.typing import Array, Namespace
@@ -21,6 +22,7 @@ NEVER = -1e30
 """log 0, as a number that can be added to: -inf - -inf would be no number."""
 
 
+@in_full
 def ctc_loss(
     log_probs: Array,
     targets: Array,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from nnx.autodiff.casting import in_full
 from nnx.backend import namespace
 from nnx.losses.common import Reduction, as_numbers, hinge, reduced, same_shape
 from nnx.typing import Array
@@ -11,6 +12,7 @@ __all__ = ["cosine_embedding_loss", "triplet_margin_loss", "triplet_margin_with_
 Distance = Callable[[Array, Array], Array]
 
 
+@in_full
 def triplet_margin_loss(
     anchor: Array,
     positive: Array,
@@ -40,6 +42,7 @@ def triplet_margin_loss(
     return _triplet("triplet_margin_loss", distance, anchor, positive, negative, margin, swap, reduction)
 
 
+@in_full
 def triplet_margin_with_distance_loss(
     anchor: Array,
     positive: Array,
@@ -75,6 +78,7 @@ def _triplet(
     return reduced(hinge(distance(a, p) - apart + margin), reduction)
 
 
+@in_full
 def cosine_embedding_loss(
     input1: Array, input2: Array, target: Array, margin: float = 0.0, reduction: Reduction = "mean"
 ) -> Array:

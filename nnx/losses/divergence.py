@@ -3,6 +3,7 @@
 import math
 from typing import Literal
 
+from nnx.autodiff.casting import in_full
 from nnx.backend import namespace
 from nnx.losses.common import Reduction, reduced, same_form
 from nnx.typing import Array
@@ -10,6 +11,7 @@ from nnx.typing import Array
 __all__ = ["kl_div"]
 
 
+@in_full
 def kl_div(
     input: Array, target: Array, reduction: Reduction | Literal["batchmean"] = "mean", log_target: bool = False
 ) -> Array:

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from nnx.autodiff import op
+from nnx.autodiff.casting import in_full
 from nnx.backend import backend_of, innermost, namespace
 from nnx.losses.common import Reduction, reduced, same_form
 from nnx.typing import Array
@@ -11,6 +12,7 @@ from nnx.typing import Array
 __all__ = ["gaussian_nll_loss", "poisson_nll_loss"]
 
 
+@in_full
 def poisson_nll_loss(
     input: Array,
     target: Array,
@@ -40,6 +42,7 @@ def poisson_nll_loss(
     return reduced(losses, reduction)
 
 
+@in_full
 def gaussian_nll_loss(
     input: Array,
     target: Array,

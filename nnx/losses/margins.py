@@ -2,6 +2,7 @@
 
 import math
 
+from nnx.autodiff.casting import in_full
 from nnx.backend import backend_of, is_array, namespace
 from nnx.functional import logsigmoid, relu
 from nnx.losses.common import Reduction, as_numbers, hinge, reduced, same_form, same_shape
@@ -18,6 +19,7 @@ __all__ = [
 ]
 
 
+@in_full
 def hinge_embedding_loss(input: Array, target: Array, margin: float = 1.0, reduction: Reduction = "mean") -> Array:
     """x where the target is 1, max(0, margin - x) where it is -1: of distances x, small for what is alike.
 
@@ -33,6 +35,7 @@ def hinge_embedding_loss(input: Array, target: Array, margin: float = 1.0, reduc
     return reduced(xp.where(target != 1, hinge(margin - input), zero) + xp.where(target != -1, input, zero), reduction)
 
 
+@in_full
 def margin_ranking_loss(
     input1: Array, input2: Array, target: Array, margin: float = 0.0, reduction: Reduction = "mean"
 ) -> Array:
@@ -49,6 +52,7 @@ def margin_ranking_loss(
     return reduced(hinge(-((input1 - input2) * as_numbers(target, input1)) + margin), reduction)
 
 
+@in_full
 def soft_margin_loss(input: Array, target: Array, reduction: Reduction = "mean") -> Array:
     """log(1 + e^(-t x)), exact for every x: cross-entropy of yes or no, with t = 1 and t = -1.
 
@@ -62,6 +66,7 @@ def soft_margin_loss(input: Array, target: Array, reduction: Reduction = "mean")
     return reduced(-logsigmoid(input * as_numbers(target, input)), reduction)
 
 
+@in_full
 def multi_margin_loss(
     input: Array,
     target: Array,
@@ -112,6 +117,7 @@ def _check_scores(name: str, input: Array, target: Array) -> None:
         check_labels(target, input.shape[1])
 
 
+@in_full
 def multilabel_margin_loss(input: Array, target: Array, reduction: Reduction = "mean") -> Array:
     """Σ_j Σ_i max(0, 1 - (x_j - x_i)) / c over the right classes j and the wrong ones i: each right one before each
     wrong one.
@@ -145,6 +151,7 @@ def multilabel_margin_loss(input: Array, target: Array, reduction: Reduction = "
     return reduced(losses[0] if one else losses, reduction)
 
 
+@in_full
 def multilabel_soft_margin_loss(
     input: Array, target: Array, weight: Array | None = None, reduction: Reduction = "mean"
 ) -> Array:

@@ -1,5 +1,6 @@
 """Losses for a class that is rare: focal loss, which listens to what is still wrong, and Dice, which counts overlap."""
 
+from nnx.autodiff.casting import in_full
 from nnx.backend import namespace
 from nnx.functional import sigmoid
 from nnx.losses.binary import binary_cross_entropy_with_logits
@@ -9,6 +10,7 @@ from nnx.typing import Array
 __all__ = ["dice_loss", "sigmoid_focal_loss"]
 
 
+@in_full
 def sigmoid_focal_loss(
     inputs: Array, targets: Array, alpha: float = 0.25, gamma: float = 2.0, reduction: Reduction = "none"
 ) -> Array:
@@ -37,6 +39,7 @@ def sigmoid_focal_loss(
     return reduced(losses, reduction)
 
 
+@in_full
 def dice_loss(input: Array, target: Array, smooth: float = 1.0, reduction: Reduction = "mean") -> Array:
     """1 - (2 Σ p t + s) / (Σ p + Σ t + s), the sums over a sample's entries of one class.
 

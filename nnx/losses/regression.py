@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from nnx.autodiff import op
+from nnx.autodiff.casting import in_full
 from nnx.backend import namespace
 from nnx.losses.common import Reduction, check_weight, reduced, same_form, weighted
 from nnx.typing import Array
@@ -11,6 +12,7 @@ from nnx.typing import Array
 __all__ = ["huber_loss", "l1_loss", "mse_loss", "quadratic_cost", "smooth_l1_loss"]
 
 
+@in_full
 def quadratic_cost(a: Array, y: Array) -> Array:
     """C = 1/2n Σ ‖y - a‖², over the n samples (Nielsen, chapter 1, eq. 6).
 
@@ -25,6 +27,7 @@ def quadratic_cost(a: Array, y: Array) -> Array:
     return _squares(a, y, 0.5 / n if n else math.nan)
 
 
+@in_full
 def mse_loss(input: Array, target: Array, reduction: Reduction = "mean", weight: Array | None = None) -> Array:
     """w (input - target)², its mean over all entries.
 
@@ -56,6 +59,7 @@ def _squares(a: Array, y: Array, factor: float) -> Any:
     return xp.sum(d * d) * factor, pullback
 
 
+@in_full
 def l1_loss(input: Array, target: Array, reduction: Reduction = "mean", weight: Array | None = None) -> Array:
     """w |input - target|, its mean over all entries; the slope where they are equal is 0.
 
@@ -69,6 +73,7 @@ def l1_loss(input: Array, target: Array, reduction: Reduction = "mean", weight: 
     return weighted(namespace(input, target).abs(input - target), weight, reduction, "l1_loss")
 
 
+@in_full
 def smooth_l1_loss(input: Array, target: Array, reduction: Reduction = "mean", beta: float = 1.0) -> Array:
     """d²/2β where |d| < β, else |d| - β/2, of d = input - target (Girshick 2015).
 
@@ -86,6 +91,7 @@ def smooth_l1_loss(input: Array, target: Array, reduction: Reduction = "mean", b
     return reduced(_huber(input - target, float(beta)) * (1.0 / beta), reduction)
 
 
+@in_full
 def huber_loss(
     input: Array, target: Array, reduction: Reduction = "mean", delta: float = 1.0, weight: Array | None = None
 ) -> Array:

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnx.backend import namespace
-from nnx.optim.base import Optimizer, coupled
+from nnx.fusion import fuse
+from nnx.optim.base import Optimizer
+from nnx.optim.numbers import Number
+from nnx.optim.updates import Update, coupled, some
 from nnx.typing import Array
 
 __all__ = ["Adam", "AdamW"]
@@ -50,29 +53,39 @@ class Adam(Optimizer):
         b1, b2 = self.betas
         eps = self.eps
         # the weight decay, of the gradient or (decoupled) of the parameter itself
-        decay, shrink = self.weight_decay, None
+        decay, shrink = some(self.weight_decay), None
         if self.decoupled_weight_decay:
-            decay, shrink = 0.0, 1.0 - self.lr * self.weight_decay
+            decay, shrink = None, 1.0 - self.lr * self.weight_decay
         # the corrections, taken out of the arrays: m̂ = m / (1 - β₁ᵗ), v̂ = v / (1 - β₂ᵗ)
         size = self.lr / (1.0 - b1**age)
         root = (1.0 - b2**age) ** -0.5
 
-        def rule(p: Array, g: Array, m: Array, v: Array) -> tuple[Array, ...]:
-            g = coupled(g, p, decay)
-            m = m * b1 + g * (1.0 - b1)
-            v = v * b2 + (g * g) * (1.0 - b2)
-            p = p if shrink is None else p * shrink
-            return p - m / (namespace(v).sqrt(v) * root + eps) * size, m, v
+        return Update(_with_largest if self.amsgrad else _adam, (b1, b2, eps, decay, shrink, size, root))
 
-        def with_largest(p: Array, g: Array, m: Array, v: Array, largest: Array) -> tuple[Array, ...]:
-            g = coupled(g, p, decay)
-            m = m * b1 + g * (1.0 - b1)
-            v = v * b2 + (g * g) * (1.0 - b2)
-            largest = namespace(v).maximum(largest, v)
-            p = p if shrink is None else p * shrink
-            return p - m / (namespace(v).sqrt(largest) * root + eps) * size, m, v, largest
 
-        return with_largest if self.amsgrad else rule
+@fuse
+def _adam(
+    p: Array, g: Array, m: Array, v: Array, b1: Number, b2: Number, eps: Number, decay: Number | None,
+    shrink: Number | None, size: Number, root: Number,
+) -> tuple[Array, ...]:  # fmt: skip
+    g = coupled(g, p, decay)
+    m = m * b1 + g * (1.0 - b1)
+    v = v * b2 + (g * g) * (1.0 - b2)
+    p = p if shrink is None else p * shrink
+    return p - m / (namespace(v).sqrt(v) * root + eps) * size, m, v
+
+
+@fuse
+def _with_largest(
+    p: Array, g: Array, m: Array, v: Array, largest: Array, b1: Number, b2: Number, eps: Number, decay: Number | None,
+    shrink: Number | None, size: Number, root: Number,
+) -> tuple[Array, ...]:  # fmt: skip
+    g = coupled(g, p, decay)
+    m = m * b1 + g * (1.0 - b1)
+    v = v * b2 + (g * g) * (1.0 - b2)
+    largest = namespace(v).maximum(largest, v)
+    p = p if shrink is None else p * shrink
+    return p - m / (namespace(v).sqrt(largest) * root + eps) * size, m, v, largest
 
 
 class AdamW(Adam):

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnx.backend import namespace
-from nnx.optim.base import Optimizer, coupled
+from nnx.fusion import fuse
+from nnx.optim.base import Optimizer
+from nnx.optim.numbers import Number
 from nnx.optim.saved import Slots
+from nnx.optim.updates import Update, coupled, some
 from nnx.typing import Array
 
 __all__ = ["Adadelta", "Adagrad", "RMSprop"]
@@ -45,24 +48,61 @@ class RMSprop(Optimizer):
         return ("v", *(("velocity",) if self.momentum else ()), *(("mean",) if self.centered else ()))
 
     def _step(self, age: int) -> Any:
-        lr, alpha, eps, decay = self.lr, self.alpha, self.eps, self.weight_decay
-        mu, centered = self.momentum, self.centered
+        numbers = self.lr, self.alpha, self.eps, some(self.weight_decay)
+        if self.momentum:
+            return Update(_centered_velocity if self.centered else _velocity, (*numbers, self.momentum))
+        return Update(_centered if self.centered else _rmsprop, numbers)
 
-        def rule(p: Array, g: Array, v: Array, *others: Array) -> tuple[Array, ...]:
-            xp, kept = namespace(v), []
-            g = coupled(g, p, decay)
-            spread = v = v * alpha + (g * g) * (1.0 - alpha)
-            if centered:
-                mean = others[-1] * alpha + g * (1.0 - alpha)
-                kept.append(mean)
-                spread = xp.maximum(v - mean * mean, 0.0)  # of equal gradients, rounding may leave less than 0
-            step = g / (xp.sqrt(spread) + eps)
-            if mu:
-                step = others[0] * mu + step
-                kept.insert(0, step)
-            return p - step * lr, v, *kept
 
-        return rule
+def _mean(x: Array, kept: Array, alpha: Number) -> Array:
+    return kept * alpha + x * (1.0 - alpha)
+
+
+def _variance(square: Array, mean: Array) -> Array:
+    return namespace(square).maximum(square - mean * mean, 0.0)  # of equal gradients, rounding may leave less than 0
+
+
+def _scaled(g: Array, v: Array, eps: Number) -> Array:
+    return g / (namespace(v).sqrt(v) + eps)
+
+
+@fuse
+def _rmsprop(
+    p: Array, g: Array, v: Array, lr: Number, alpha: Number, eps: Number, decay: Number | None
+) -> tuple[Array, ...]:
+    g = coupled(g, p, decay)
+    v = _mean(g * g, v, alpha)
+    return p - _scaled(g, v, eps) * lr, v
+
+
+@fuse
+def _velocity(
+    p: Array, g: Array, v: Array, b: Array, lr: Number, alpha: Number, eps: Number, decay: Number | None, mu: Number
+) -> tuple[Array, ...]:
+    g = coupled(g, p, decay)
+    v = _mean(g * g, v, alpha)
+    b = b * mu + _scaled(g, v, eps)
+    return p - b * lr, v, b
+
+
+@fuse
+def _centered(
+    p: Array, g: Array, v: Array, mean: Array, lr: Number, alpha: Number, eps: Number, decay: Number | None
+) -> tuple[Array, ...]:
+    g = coupled(g, p, decay)
+    v, mean = _mean(g * g, v, alpha), _mean(g, mean, alpha)
+    return p - _scaled(g, _variance(v, mean), eps) * lr, v, mean
+
+
+@fuse
+def _centered_velocity(
+    p: Array, g: Array, v: Array, b: Array, mean: Array, lr: Number, alpha: Number, eps: Number, decay: Number | None,
+    mu: Number,
+) -> tuple[Array, ...]:  # fmt: skip
+    g = coupled(g, p, decay)
+    v, mean = _mean(g * g, v, alpha), _mean(g, mean, alpha)
+    b = b * mu + _scaled(g, _variance(v, mean), eps)
+    return p - b * lr, v, b, mean
 
 
 class Adagrad(Optimizer):
@@ -101,15 +141,15 @@ class Adagrad(Optimizer):
         return tuple(s + self.initial_accumulator_value for s in super()._fresh(p))
 
     def _step(self, age: int) -> Any:
-        eps, decay = self.eps, self.weight_decay
         lr = self.lr / (1.0 + (age - 1) * self.lr_decay)
+        return Update(_adagrad, (lr, self.eps, some(self.weight_decay)))
 
-        def rule(p: Array, g: Array, s: Array) -> tuple[Array, ...]:
-            g = coupled(g, p, decay)
-            s = s + g * g
-            return p - g / (namespace(s).sqrt(s) + eps) * lr, s
 
-        return rule
+@fuse
+def _adagrad(p: Array, g: Array, s: Array, lr: Number, eps: Number, decay: Number | None) -> tuple[Array, ...]:
+    g = coupled(g, p, decay)
+    s = s + g * g
+    return p - _scaled(g, s, eps) * lr, s
 
 
 class Adadelta(Optimizer):
@@ -144,12 +184,14 @@ class Adadelta(Optimizer):
         return "v", "d"
 
     def _step(self, age: int) -> Any:
-        lr, rho, eps, decay = self.lr, self.rho, self.eps, self.weight_decay
+        return Update(_adadelta, (self.lr, self.rho, self.eps, some(self.weight_decay)))
 
-        def rule(p: Array, g: Array, v: Array, d: Array) -> tuple[Array, ...]:
-            xp, g = namespace(v), coupled(g, p, decay)
-            v = v * rho + (g * g) * (1.0 - rho)
-            delta = xp.sqrt(d + eps) / xp.sqrt(v + eps) * g
-            return p - delta * lr, v, d * rho + (delta * delta) * (1.0 - rho)
 
-        return rule
+@fuse
+def _adadelta(
+    p: Array, g: Array, v: Array, d: Array, lr: Number, rho: Number, eps: Number, decay: Number | None
+) -> tuple[Array, ...]:
+    xp, g = namespace(v), coupled(g, p, decay)
+    v = _mean(g * g, v, rho)
+    delta = xp.sqrt(d + eps) / xp.sqrt(v + eps) * g
+    return p - delta * lr, v, _mean(delta * delta, d, rho)

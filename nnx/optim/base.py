@@ -4,7 +4,7 @@ Parameters change only here, after the backward pass has returned every gradient
 which some are already new is the gradient of no function.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from nnx.autodiff.tree import swappable
@@ -13,11 +13,11 @@ from nnx.layers.module import Module
 from nnx.optim.groups import Groups, Key, check_used, checked, key_of
 from nnx.optim.packed import WORTHWHILE, Pack
 from nnx.optim.saved import Saved, Slots
+from nnx.optim.updates import Row, Rule, applied
 from nnx.typing import Array
 
 __all__ = ["Optimizer"]
 
-Rule = Callable[..., tuple[Array, ...]]
 Part = tuple[Key, Any, dict[str, Array]]
 """Parameters that are moved alike: the patterns that name them, the optimizer with their numbers, and the arrays."""
 
@@ -151,25 +151,22 @@ class Optimizer(Saved):
         if len(packed) == len(params):
             new |= packed
             return
-        count, known, missed = len(rules.slots), self._state.get, self.missed
-        for path, p in params.items():
-            if path in packed:
-                new[path] = packed[path]
-                continue
-            g, there = grads[path], known(path)
+        count = len(rules.slots)
+        rows: list[Row] = []
+        rest = [(path, p, grads[path]) for path, p in params.items() if path not in packed]
+        for path, p, g in rest:
+            there = self._state.get(path)
             fresh = there is None or len(there) != count or (count and there[0].shape != p.shape)
             slots: Slots = there if there is not None and not fresh else rules._join(path, p)
             if type(g) is not type(p) and are_mixed(p, g):
                 raise mixed(p, g)
-            try:
-                moved = (rules._rule(now - missed[path]) if path in missed else rule)(p, g, *slots)
-            except (TypeError, ValueError, RuntimeError):
-                if are_mixed(p, g, *slots):
-                    raise mixed(p, g, *slots) from None
-                raise
-            new[path] = moved[0]
-            if count or fresh:
-                kept[path] = moved[1:]
+            rows.append((rules._rule(now - self.missed[path]) if path in self.missed else rule, (p, g, *slots)))
+        moved = dict(packed)
+        for (path, _, _), arrays in zip(rest, applied(rows), strict=True):
+            moved[path] = arrays[0]
+            if count or path not in self._state:
+                kept[path] = arrays[1:]
+        new |= {path: moved[path] for path in params} if packed else moved
 
     def _finish(self, params: dict[str, Array], kept: dict[str, Slots], now: int) -> None:
         """Count the step, for the parameters that it left out, too."""
@@ -269,9 +266,6 @@ def _check_paths(params: dict[str, Array], grads: dict[str, Array]) -> None:
 
 
 def _uphill(rule: Rule) -> Rule:
-    return lambda p, g, *slots: rule(p, -g, *slots)
-
-
-def coupled(g: Array, p: Array, weight_decay: float) -> Array:
-    """The gradient of L2 regularisation added: g + λ p, from λ/2 ‖p‖² in the loss."""
-    return g + p * weight_decay if weight_decay else g
+    turned = getattr(rule, "uphill", None)  # a fused one stays fused
+    found: Rule = turned() if turned is not None else lambda p, g, *slots: rule(p, -g, *slots)
+    return found

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnx.backend import namespace
-from nnx.optim.base import Optimizer, coupled
+from nnx.fusion import fuse
+from nnx.optim.base import Optimizer
 from nnx.optim.numbers import Number, choose, is_number
 from nnx.optim.saved import Slots
+from nnx.optim.updates import Update, coupled, some
 from nnx.typing import Array
 
 __all__ = ["Adamax", "NAdam", "RAdam"]
@@ -30,11 +32,21 @@ class _Moments(Optimizer):
         """See Optimizer.slots."""
         return "m", "v"
 
-    def _decayed(self, p: Array, g: Array) -> tuple[Array, Array]:
-        """The parameter and its gradient after the weight decay."""
+    def _decay(self) -> tuple[Number | None, Number | None]:
+        """(of the gradient, what the parameter itself is multiplied by)."""
         if self.decoupled_weight_decay:
-            return p * (1.0 - self.lr * self.weight_decay), g
-        return p, coupled(g, p, self.weight_decay)
+            return None, 1.0 - self.lr * self.weight_decay
+        return some(self.weight_decay), None
+
+
+def _decayed(p: Array, g: Array, decay: Number | None, shrink: Number | None) -> tuple[Array, Array]:
+    """The parameter and its gradient after the weight decay."""
+    return (p, coupled(g, p, decay)) if shrink is None else (p * shrink, g)
+
+
+def _means(g: Array, m: Array, v: Array, b1: Number, b2: Number) -> tuple[Array, Array]:
+    """The running means of g and g²."""
+    return m * b1 + g * (1.0 - b1), v * b2 + (g * g) * (1.0 - b2)
 
 
 class NAdam(_Moments):
@@ -77,19 +89,22 @@ class NAdam(_Moments):
         return self.betas[0] * (1.0 - 0.5 * 0.96 ** (age * self.momentum_decay))
 
     def _step(self, age: int) -> Any:
-        b1, b2 = self.betas
-        lr, eps = self.lr, self.eps
+        b2, lr = self.betas[1], self.lr
         mu, mu_next, root = self._mu(age), self._mu(age + 1), (1.0 - b2**age) ** -0.5
+        sizes = mu, mu_next, lr * (1.0 - mu), lr * mu_next, root
+        return Update(_nadam, (*self.betas, self.eps, *self._decay(), *sizes))
 
-        def rule(p: Array, g: Array, m: Array, v: Array, product: Array) -> tuple[Array, ...]:
-            p, g = self._decayed(p, g)
-            m = m * b1 + g * (1.0 - b1)
-            v = v * b2 + (g * g) * (1.0 - b2)
-            product = product * mu
-            step = g * (lr * (1.0 - mu)) / (1.0 - product) + m * (lr * mu_next) / (1.0 - product * mu_next)
-            return p - step / (namespace(v).sqrt(v) * root + eps), m, v, product
 
-        return rule
+@fuse
+def _nadam(
+    p: Array, g: Array, m: Array, v: Array, product: Array, b1: Number, b2: Number, eps: Number, decay: Number | None,
+    shrink: Number | None, mu: Number, mu_next: Number, now: Number, ahead: Number, root: Number,
+) -> tuple[Array, ...]:  # fmt: skip
+    p, g = _decayed(p, g, decay, shrink)
+    m, v = _means(g, m, v, b1, b2)
+    product = product * mu
+    step = g * now / (1.0 - product) + m * ahead / (1.0 - product * mu_next)
+    return p - step / (namespace(v).sqrt(v) * root + eps), m, v, product
 
 
 class RAdam(_Moments):
@@ -127,19 +142,22 @@ class RAdam(_Moments):
         return choose(rho > 5.0, rectified, 0.0), choose(rho <= 5.0, lambda: 1.0, 0.0)
 
     def _step(self, age: int) -> Any:
-        b1, b2 = self.betas
-        eps, size = self.eps, self.lr / (1.0 - b1**age)
         rectified, plain = self._rectification(age)
+        chosen = (None, None) if is_number(rectified, 0.0) else (rectified, plain)
+        size = self.lr / (1.0 - self.betas[0] ** age)
+        return Update(_radam, (*self.betas, self.eps, *self._decay(), size, *chosen))
 
-        def rule(p: Array, g: Array, m: Array, v: Array) -> tuple[Array, ...]:
-            p, g = self._decayed(p, g)
-            m = m * b1 + g * (1.0 - b1)
-            v = v * b2 + (g * g) * (1.0 - b2)
-            if is_number(rectified, 0.0):
-                return p - m * size, m, v
-            return p - m * size * (rectified / (namespace(v).sqrt(v) + eps) + plain), m, v
 
-        return rule
+@fuse
+def _radam(
+    p: Array, g: Array, m: Array, v: Array, b1: Number, b2: Number, eps: Number, decay: Number | None,
+    shrink: Number | None, size: Number, rectified: Number | None, plain: Number | None,
+) -> tuple[Array, ...]:  # fmt: skip
+    p, g = _decayed(p, g, decay, shrink)
+    m, v = _means(g, m, v, b1, b2)
+    if rectified is None:
+        return p - m * size, m, v
+    return p - m * size * (rectified / (namespace(v).sqrt(v) + eps) + plain), m, v
 
 
 class Adamax(_Moments):
@@ -168,13 +186,15 @@ class Adamax(_Moments):
         return "m", "u"
 
     def _step(self, age: int) -> Any:
-        b1, b2 = self.betas
-        eps, decay, size = self.eps, self.weight_decay, self.lr / (1.0 - b1**age)
+        size = self.lr / (1.0 - self.betas[0] ** age)
+        return Update(_adamax, (*self.betas, self.eps, some(self.weight_decay), size))
 
-        def rule(p: Array, g: Array, m: Array, u: Array) -> tuple[Array, ...]:
-            xp, g = namespace(u), coupled(g, p, decay)
-            m = m * b1 + g * (1.0 - b1)
-            u = xp.maximum(u * b2, xp.abs(g) + eps)
-            return p - m / u * size, m, u
 
-        return rule
+@fuse
+def _adamax(
+    p: Array, g: Array, m: Array, u: Array, b1: Number, b2: Number, eps: Number, decay: Number | None, size: Number
+) -> tuple[Array, ...]:
+    xp, g = namespace(u), coupled(g, p, decay)
+    m = m * b1 + g * (1.0 - b1)
+    u = xp.maximum(u * b2, xp.abs(g) + eps)
+    return p - m / u * size, m, u

@@ -5,10 +5,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from nnx.backend import namespace
+from nnx.fusion import fuse
 from nnx.layers.module import Module
-from nnx.optim.base import Optimizer, coupled
+from nnx.optim.base import Optimizer
 from nnx.optim.numbers import Number, choose, smaller
 from nnx.optim.saved import Slots, copy_of
+from nnx.optim.updates import Update, coupled, some
 from nnx.typing import Array
 
 __all__ = ["AdamWScheduleFree"]
@@ -76,17 +78,10 @@ class AdamWScheduleFree(Optimizer):
         return size * smaller(1.0, age / self.warmup_steps) if self.warmup_steps else size
 
     def _step(self, age: int) -> Any:
-        b1, b2 = self.betas
-        eps, decay, size, share = self.eps, self.weight_decay, self._size(age), self._share
+        b1, share = self.betas[0], self._share
         # y = (1 - β₁) z + β₁ x, with x taken out of the old y and z
         old, new = 1.0 - share, 1.0 - b1 * (1.0 - share)
-
-        def rule(y: Array, g: Array, z: Array, v: Array) -> tuple[Array, ...]:
-            v = v * b2 + (g * g) * (1.0 - b2)
-            moved = z - coupled(g / (namespace(v).sqrt(v) + eps), y, decay) * size
-            return (y - z * (1.0 - b1)) * old + moved * new, moved, v
-
-        return rule
+        return Update(_moved, (*self.betas, self.eps, some(self.weight_decay), self._size(age), old, new))
 
     # ---- which weights the model holds ---------------------------------------------------------------------------
 
@@ -124,3 +119,13 @@ class AdamWScheduleFree(Optimizer):
             yield model
         finally:
             self.train(model)
+
+
+@fuse
+def _moved(
+    y: Array, g: Array, z: Array, v: Array, b1: Number, b2: Number, eps: Number, decay: Number | None, size: Number,
+    old: Number, new: Number,
+) -> tuple[Array, ...]:  # fmt: skip
+    v = v * b2 + (g * g) * (1.0 - b2)
+    moved = z - coupled(g / (namespace(v).sqrt(v) + eps), y, decay) * size
+    return (y - z * (1.0 - b1)) * old + moved * new, moved, v

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from nnx.optim.base import Optimizer, coupled
-from nnx.optim.numbers import larger
+from nnx.fusion import fuse
+from nnx.optim.base import Optimizer
+from nnx.optim.numbers import Number, larger
 from nnx.optim.saved import Slots, copy_of
+from nnx.optim.updates import Update, coupled, some
 from nnx.typing import Array
 
 __all__ = ["ASGD", "SGD"]
@@ -49,19 +51,25 @@ class SGD(Optimizer):
         return ("velocity",) if self.momentum else ()
 
     def _step(self, age: int) -> Any:
-        lr, mu, decay, ahead = self.lr, self.momentum, self.weight_decay, self.nesterov
-        damped = self.dampening != 0.0
-        share = 1.0 - self.dampening * (age > 1)
+        lr, mu, decay = self.lr, self.momentum, some(self.weight_decay)
+        if not mu:
+            return Update(_plain, (lr, decay))
+        share = 1.0 - self.dampening * (age > 1) if self.dampening else None
+        return Update(_with_velocity, (lr, mu, share, decay, self.nesterov))
 
-        def plain(p: Array, g: Array) -> tuple[Array, ...]:
-            return (p - (coupled(g, p, decay) if decay else g) * lr,)
 
-        def with_velocity(p: Array, g: Array, v: Array) -> tuple[Array, ...]:
-            g = coupled(g, p, decay)
-            v = v * mu + (g * share if damped else g)
-            return p - (g + v * mu if ahead else v) * lr, v
+@fuse
+def _plain(p: Array, g: Array, lr: Number, decay: Number | None) -> tuple[Array, ...]:
+    return (p - coupled(g, p, decay) * lr,)
 
-        return with_velocity if mu else plain
+
+@fuse
+def _with_velocity(
+    p: Array, g: Array, v: Array, lr: Number, mu: Number, share: Number | None, decay: Number | None, ahead: bool
+) -> tuple[Array, ...]:
+    g = coupled(g, p, decay)
+    v = v * mu + (g if share is None else g * share)
+    return p - (g + v * mu if ahead else v) * lr, v
 
 
 class ASGD(Optimizer):
@@ -99,13 +107,15 @@ class ASGD(Optimizer):
         return (copy_of(p),)
 
     def _step(self, age: int) -> Any:
-        decay, t = self.weight_decay, age - 1
+        t = age - 1
         eta = self.lr / (1.0 + self.lambd * self.lr * t) ** self.alpha
         share, shrink = 1.0 / larger(1.0, t - self.t0), 1.0 - self.lambd * eta
+        return Update(_averaged, (eta, share, shrink, some(self.weight_decay)))
 
-        def rule(p: Array, g: Array, average: Array) -> tuple[Array, ...]:
-            g = coupled(g, p, decay)
-            p = p * shrink - g * eta
-            return p, average * (1.0 - share) + p * share
 
-        return rule
+@fuse
+def _averaged(
+    p: Array, g: Array, average: Array, eta: Number, share: Number, shrink: Number, decay: Number | None
+) -> tuple[Array, ...]:
+    p = p * shrink - coupled(g, p, decay) * eta
+    return p, average * (1.0 - share) + p * share

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnx.backend import namespace
+from nnx.fusion import fuse
 from nnx.optim.base import Optimizer
+from nnx.optim.numbers import Number
 from nnx.optim.saved import Slots
+from nnx.optim.updates import Update
 from nnx.typing import Array
 
 __all__ = ["Lion", "Rprop"]
@@ -45,19 +48,20 @@ class Rprop(Optimizer):
         return before, size + self.lr
 
     def _step(self, age: int) -> Any:
-        down, up = self.etas
-        least, most = map(float, self.step_sizes)
+        return Update(_rprop, (*self.etas, *map(float, self.step_sizes)))
 
-        def rule(p: Array, g: Array, before: Array, size: Array) -> tuple[Array, ...]:
-            xp = namespace(size)
-            kept = g * before
-            turned, same = xp.astype(kept < 0.0, g.dtype), xp.astype(kept > 0.0, g.dtype)
-            factor = turned * down + same * up + (1.0 - turned - same)
-            size = xp.minimum(xp.maximum(size * factor, least), most)
-            g = g * (1.0 - turned)
-            return p - xp.sign(g) * size, g, size
 
-        return rule
+@fuse
+def _rprop(
+    p: Array, g: Array, before: Array, size: Array, down: Number, up: Number, least: Number, most: Number
+) -> tuple[Array, ...]:
+    xp = namespace(size)
+    kept = g * before
+    turned, same = xp.astype(kept < 0.0, g.dtype), xp.astype(kept > 0.0, g.dtype)
+    factor = turned * down + same * up + (1.0 - turned - same)
+    size = xp.minimum(xp.maximum(size * factor, least), most)
+    g = g * (1.0 - turned)
+    return p - xp.sign(g) * size, g, size
 
 
 class Lion(Optimizer):
@@ -92,11 +96,10 @@ class Lion(Optimizer):
         return ("m",)
 
     def _step(self, age: int) -> Any:
-        b1, b2 = self.betas
-        lr, shrink = self.lr, 1.0 - self.lr * self.weight_decay
+        return Update(_lion, (*self.betas, self.lr, 1.0 - self.lr * self.weight_decay))
 
-        def rule(p: Array, g: Array, m: Array) -> tuple[Array, ...]:
-            direction = namespace(m).sign(m * b1 + g * (1.0 - b1))
-            return p * shrink - direction * lr, m * b2 + g * (1.0 - b2)
 
-        return rule
+@fuse
+def _lion(p: Array, g: Array, m: Array, b1: Number, b2: Number, lr: Number, shrink: Number) -> tuple[Array, ...]:
+    direction = namespace(m).sign(m * b1 + g * (1.0 - b1))
+    return p * shrink - direction * lr, m * b2 + g * (1.0 - b2)

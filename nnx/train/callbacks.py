@@ -4,12 +4,13 @@
     on_epoch_begin(trainer)             on_epoch_end(trainer, record)    the epoch's loss, metrics, lr, seconds
     on_gradients(trainer, grads)        before they are clipped and before the update; grads: path -> array
     on_batch_end(trainer, loss)         after the update; loss is an array: reading it waits for the device
+    on_validation(trainer, record)      after a validation within an epoch (fit's validate_every)
 
 They are called in the order in which they were given, those with `last` after the others. An entry that one adds to an
-epoch's record is seen by those behind it; a list of strings under "messages" is shown by Progress.
+epoch's record is seen by those behind it; a list of strings under "messages" is shown by Progress. With accumulate=k a
+batch is k of the loader's: what an update is made of.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnx.typing import Array
@@ -42,45 +43,12 @@ class Callback:
     def on_batch_end(self, trainer: "Trainer", loss: Array) -> None:
         """After an update."""
 
+    def on_validation(self, trainer: "Trainer", record: dict[str, Any]) -> None:
+        """After a validation within an epoch; record: epoch, step, val_loss, ..."""
+
     def state_dict(self) -> dict[str, Any]:
         """What it must know to go on after a resume: what JSON can hold, and arrays by name under "arrays"."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what state_dict gave; called after on_train_begin."""
-
-
-class Checkpoint(Callback):
-    """Writes the whole state after every epoch, and every `every` updates: what `Trainer.resume` reads.
-
-    path: of the safetensors file, replaced atomically   every: updates, ≥ 1; None for epochs alone
-    """
-
-    last = True
-
-    def __init__(self, path: str | Path, every: int | None = None) -> None:
-        if every is not None and every < 1:
-            raise ValueError(f"Checkpoint: every must be at least 1 update, or None, got {every}")
-        self.path, self.every = Path(path), every
-
-    def on_epoch_end(self, trainer: "Trainer", record: dict[str, Any]) -> None:
-        """Save."""
-        trainer.save(self.path)
-
-    def on_batch_end(self, trainer: "Trainer", loss: Array) -> None:
-        """Save, every so many updates."""
-        if self.every is not None and trainer.step % self.every == 0:
-            trainer.save(self.path)
-
-
-class MetricsLog(Callback):
-    """Appends every epoch's record to a file of JSON lines."""
-
-    def __init__(self, path: str | Path) -> None:
-        from nnx.io import JsonLines
-
-        self.file = JsonLines(path)
-
-    def on_epoch_end(self, trainer: "Trainer", record: dict[str, Any]) -> None:
-        """Write the line."""
-        self.file.append(record)

@@ -4,8 +4,10 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from nnx.backend import namespace
+from nnx.backend import innermost, is_array, namespace
+from nnx.layers.module import Module
 from nnx.train.callbacks import Callback
+from nnx.train.watching import Watcher, named_layers
 from nnx.typing import Array
 
 if TYPE_CHECKING:
@@ -13,9 +15,10 @@ if TYPE_CHECKING:
 
 
 class GradientStats(Callback):
-    """The norm of every parameter's gradient, by epoch, and a word on the ones that vanish or explode.
+    """The norm of every parameter's gradient and of each layer's δ, by epoch, and a word on what vanishes or explodes.
 
     norms: one dict an epoch, path -> root mean square over the epoch's batches of ‖∂C/∂W‖, before clipping
+    deltas: so, too, layer -> ‖δ‖, δ = ∂C/∂z of what a layer with weights gives (Linear, Conv2d, ...), in their order
     small, large: what counts as vanishing (relative to the largest norm that does not explode) and as exploding
     messages: of the last epoch; they go into its record too. Summed on the device, read once an epoch.
     """
@@ -25,12 +28,23 @@ class GradientStats(Callback):
             raise ValueError(f"GradientStats: expected 0 < small < 1 < large, got small {small} and large {large}")
         self.small, self.large = small, large
         self.norms: list[dict[str, float]] = []
+        self.deltas: list[dict[str, float]] = []
         self.messages: list[str] = []
         self._forget()
 
     def _forget(self) -> None:
         self._sums: dict[str, Array] = {}
-        self._batches = 0
+        self._deltas: dict[str, Array] = {}
+        self._batches, self._passes = 0, 0
+
+    def on_train_begin(self, trainer: "Trainer") -> None:
+        """Watch the layers that have weights."""
+        self._watcher = Watcher("delta", named_layers(trainer.model, _has_weights), delta=_square)
+        trainer.steps.watchers.append(self._watcher)
+
+    def on_train_end(self, trainer: "Trainer") -> None:
+        """Look away."""
+        trainer.steps.watchers = [watcher for watcher in trainer.steps.watchers if watcher is not self._watcher]
 
     def on_epoch_begin(self, trainer: "Trainer") -> None:
         """Begin new sums."""
@@ -40,26 +54,49 @@ class GradientStats(Callback):
         """Add up the squares."""
         self._batches += 1
         for path, g in grads.items():
-            square = namespace(g).sum(g * g)
-            self._sums[path] = square if path not in self._sums else self._sums[path] + square
+            _add(self._sums, path, _square(g))
+        for notes in trainer.gathered.notes:
+            self._passes += 1
+            for (key, path), square in notes.items():
+                if key == "delta":
+                    _add(self._deltas, path, square)
 
     def on_epoch_end(self, trainer: "Trainer", record: dict[str, Any]) -> None:
         """Read the sums; name the layers."""
         self.norms.append({path: math.sqrt(float(total) / self._batches) for path, total in self._sums.items()})
+        found = {path: math.sqrt(float(total) / self._passes) for path, total in self._deltas.items()}
+        self.deltas.append({path: found[path] for path in self._watcher.layers if path in found})
         self._forget()
-        self.messages = list(self.judge(self.norms[-1]))
+        self.messages = list(self.judge(self.norms[-1], self.deltas[-1]))
         if self.messages:
             record["messages"] = [*record.get("messages", []), *self.messages]
 
-    def judge(self, norms: dict[str, float]) -> Iterator[str]:
+    def judge(self, norms: dict[str, float], deltas: dict[str, float] | None = None) -> Iterator[str]:
         """A message for every weight whose gradient vanishes or explodes, with what helps."""
         weights = {path: norm for path, norm in norms.items() if path.endswith("weight")} or norms
         largest = max((norm for norm in weights.values() if norm <= self.large), default=0.0)
         for path, norm in weights.items():
+            delta = (deltas or {}).get(path.rpartition(".")[0])
+            seen = f"norm {norm:.1e}" + ("" if delta is None else f", ‖δ‖ {delta:.1e}")
             if not norm <= self.large:  # nan, too
-                yield f"the gradient of {path} explodes: norm {norm:.1e}. A lower lr or clipping by norm helps"
+                yield f"the gradient of {path} explodes: {seen}. A lower lr or clipping by norm helps"
             elif norm < self.small * largest or norm == 0.0:
+                seen += f", norm {largest:.1e} elsewhere" if largest else ", and so do all others"
                 yield (
-                    f"the gradient of {path} vanishes: norm {norm:.1e}, {largest:.1e} elsewhere. ReLU in place of "
-                    "sigmoid, Kaiming initialisation, residual connections or normalisation help"
+                    f"the gradient of {path} vanishes: {seen}. ReLU in place of sigmoid, Kaiming initialisation, "
+                    "residual connections or normalisation help"
                 )
+
+
+def _add(sums: dict[str, Array], path: str, x: Array) -> None:
+    sums[path] = sums[path] + x if path in sums else x
+
+
+def _square(x: Array) -> Array:
+    return namespace(x).sum(x * x)
+
+
+def _has_weights(layer: Module) -> bool:
+    """Whether a layer multiplies by a matrix or a kernel of its own."""
+    weight = vars(layer).get("weight")
+    return is_array(weight) and innermost(weight).ndim >= 2

@@ -1,7 +1,6 @@
-"""Callbacks that watch one number of the epochs' records: to stop in time, and to keep the best weights."""
+"""Callbacks that watch one number of the epochs' records: what is better, and to stop in time."""
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnx.train.callbacks import Callback
@@ -11,7 +10,7 @@ if TYPE_CHECKING:
     from nnx.train.trainer import Trainer
 
 
-class _Monitor(Callback):
+class Monitor(Callback):
     """Watches one number of the records for its best value."""
 
     def __init__(self, monitor: str, mode: str | None, min_delta: float = 0.0) -> None:
@@ -34,22 +33,28 @@ class _Monitor(Callback):
                 "validation=(x, y) to fit, or watch 'loss'"
             )
 
-    def improved(self, record: dict[str, Any]) -> bool:
-        """Whether this record is better than all before, by more than min_delta."""
+    def value_of(self, record: dict[str, Any]) -> float:
+        """The number that is watched. Raises ValueError if the record has none of that name."""
         if self.monitor not in record:
             raise ValueError(
                 f"{type(self).__name__} watches '{self.monitor}', which is not recorded: there is {', '.join(record)}; "
                 "name it in Trainer's metrics"
             )
-        value = self.sign * record[self.monitor]
+        return float(record[self.monitor])
+
+    def improved(self, record: dict[str, Any]) -> bool:
+        """Whether this record is better than all before, by more than min_delta."""
+        value = self.sign * self.value_of(record)
         if value < self.best - self.min_delta:
             self.best = value
             return True
         return False
 
 
-class EarlyStopping(_Monitor):
+class EarlyStopping(Monitor):
     """Stops when the monitored number has not improved for `patience` epochs, and puts the best weights back.
+
+    The best weights are those that were evaluated: the averages, if the training has some.
 
     patience: epochs, ≥ 1   mode: "min" or "max"; by default max for a name with "acc" in it
     min_delta: what counts as an improvement, ≥ 0   Each `fit` begins anew; a resumed one goes on.
@@ -82,7 +87,8 @@ class EarlyStopping(_Monitor):
         """Count the epochs without an improvement."""
         if self.improved(record):
             self.waited, self.best_epoch = 0, record["epoch"]
-            self.weights = trainer.model.state_dict() if self.restore_best else None
+            with trainer.shown() as model:
+                self.weights = model.state_dict() if self.restore_best else None
             return
         self.waited += 1
         if self.waited >= self.patience:
@@ -102,32 +108,3 @@ class EarlyStopping(_Monitor):
         """See Callback.load_state_dict."""
         self.best, self.waited, self.best_epoch = state["best"], state["waited"], state["best_epoch"]
         self.weights = state.get("arrays")
-
-
-class ModelCheckpoint(_Monitor):
-    """Writes the weights whenever the monitored number is better than ever.
-
-    path: of the safetensors file, replaced atomically   mode: as EarlyStopping's
-    """
-
-    def __init__(self, path: str | Path, monitor: str = "val_loss", mode: str | None = None) -> None:
-        super().__init__(monitor, mode)
-        self.path = Path(path)
-        self.saved: dict[str, Any] | None = None
-        """The record of the epoch whose weights are in the file."""
-
-    def on_epoch_end(self, trainer: "Trainer", record: dict[str, Any]) -> None:
-        """Save, if this was the best epoch."""
-        from nnx.io import save
-
-        if self.improved(record):
-            save(self.path, trainer.model, {"epoch": record["epoch"], self.monitor: record[self.monitor]})
-            self.saved = dict(record)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The best value and its record."""
-        return {"best": self.best, "saved": self.saved}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """See Callback.load_state_dict."""
-        self.best, self.saved = state["best"], state["saved"]

@@ -132,11 +132,13 @@ BEYOND_THE_STANDARD = {
     "a matrix of indices": lambda xp, x: xp.take(x, np.asarray([[0, 0], [2, -1]]), axis=0),
     "a matrix of indices, last": lambda xp, x: xp.take(x, np.asarray([[0, 0], [2, -1]]), axis=-1),
     "one index": lambda xp, x: xp.take(x, np.asarray(1), axis=1),
+    "real frequencies": lambda xp, x: xp.fft.irfft(x),
+    "a mask and a list": lambda xp, x: x[np.asarray([True, False, True]), [1, 1]],
 }
 
 
 @pytest.mark.parametrize("name", BEYOND_THE_STANDARD)
-def test_indices_that_numpy_takes_beyond_the_standard_add_up_too(name):
+def test_what_numpy_takes_beyond_the_standard_is_right_too(name):
     f = BEYOND_THE_STANDARD[name]
     nnx.gradcheck(lambda x: nnx.namespace(x).sum(f(nnx.namespace(x), x) ** 2), np.arange(12.0).reshape(3, 4), order=2)
 
@@ -284,6 +286,31 @@ def test_float32_stays_float32(name):
     assert arrived == {np.dtype("float32")}
 
 
+ON_THE_LEFT = {
+    "add": (lambda x: (1.0 + 2.0j) + x, lambda x: 1.0),
+    "subtract": (lambda x: (1.0 + 2.0j) - x, lambda x: -1.0),
+    "multiply": (lambda x: (1.0 + 2.0j) * x, lambda x: 1.0 + 2.0j),
+    "divide": (lambda x: (1.0 + 2.0j) / x, lambda x: -(1.0 + 2.0j) / x**2),
+    "pow": (lambda x: (1.0 + 2.0j) ** x, lambda x: (1.0 + 2.0j) ** x * np.log(1.0 + 2.0j)),
+}
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch", "jax"])  # array-api-strict refuses such a mix
+@pytest.mark.parametrize("name", ON_THE_LEFT)
+def test_complex_number_on_the_left_of_a_real_one(name, library):
+    f, slope = ON_THE_LEFT[name]
+    try:
+        x = nnx.get_backend(library).asarray(np.asarray([3.0, 5.0]))
+    except nnx.BackendUnavailable as error:
+        pytest.skip(str(error).partition("\n")[0])
+    # of one element and of a sum NumPy makes scalars, which are Python floats, too
+    y, pullback = nnx.vjp(lambda x: f(x[0]) * nnx.namespace(x).sum(x), x)
+    assert_close(y, 8.0 * f(np.asarray(3.0)), rtol=1e-12)
+    (dx,) = pullback(nnx.namespace(y).ones_like(y))
+    both = [np.real(8.0 * slope(3.0) + f(3.0)), np.real(f(3.0))]
+    assert_close(dx, both, rtol=1e-12)
+
+
 def test_gradient_of_a_mixed_product_has_each_arguments_dtype():
     x, y, z = np.ones(3, np.float32), np.ones(3), np.ones(3) * 1j
     grads = nnx.grad(lambda x, y, z: nnx.namespace(x).real(nnx.namespace(x).sum(x * y * z)), argnums=(0, 1, 2))(x, y, z)
@@ -371,3 +398,13 @@ def test_reductions_of_one_element_and_of_none(backend, name):
     for x in (np.asarray([3.0]), np.asarray(3.0)):
         g = nnx.grad(lambda x: nnx.namespace(x).sum(getattr(nnx.namespace(x), name)(x)))(backend.asarray(x))
         assert_same(g, np.full(x.shape, expected))
+
+
+def test_each_value_of_a_set_is_the_first_that_has_it():
+    """Of many equal ones: a sort that is not stable exchanges them from 17 elements on."""
+    values = np.random.default_rng(0).integers(0, 5, 200)
+    (dx,) = nnx.vjp(lambda x: nnx.namespace(x).unique_values(x), values + 0.5)[1](np.arange(1.0, 6.0))
+    expected = np.zeros(200)
+    for value in range(5):
+        expected[np.flatnonzero(values == value)[0]] = value + 1.0
+    assert_same(dx, expected)

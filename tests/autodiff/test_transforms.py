@@ -82,7 +82,7 @@ def test_argnums(argnums, expected):
         assert [float(d) for d in g] == [float(by_name[name]) for name in expected]
 
 
-@pytest.mark.parametrize("argnums", [-1, (0, -1), (), "x", 1.0])
+@pytest.mark.parametrize("argnums", [-1, (0, -1), (), "x", 1.0, True, (0, 0)])
 def test_argnums_that_name_no_argument(argnums):
     with pytest.raises((ValueError, TypeError)):
         nnx.grad(lambda x: x, argnums=argnums)(np.asarray(1.0))
@@ -223,12 +223,42 @@ def test_vjp_of_an_output_that_depends_on_nothing(backend):
     ("cotangent", "message"),
     [
         (np.ones(2), r"shape \(2,\) for an output of shape \(3,\)"),
-        ((np.ones(3), np.ones(3)), "1 outputs, the pullback was given 2"),
+        ((np.ones(3), np.ones(3)), "1 outputs, the pullback was given 2 cotangents: give them in its form"),
+        ([np.ones(3)], "1 outputs, the pullback was given 1 cotangents: give them in its form"),
+        (np.ones(3, np.float32), "a cotangent of dtype float32 for an output of dtype float64: convert it"),
+        (np.ones(3) + 1j, "a cotangent of dtype complex128 for an output of dtype float64: convert it"),
+        (np.ones(3, np.int64), "a cotangent of dtype int64 for an output of dtype float64: convert it"),
+        (1.0, "a cotangent that is float for an output of dtype float64: give an array"),
+        (strict.ones(3), "arrays of 'numpy' on cpu and 'array_api_strict'"),
     ],
 )
 def test_wrong_cotangents(cotangent, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         nnx.vjp(lambda x: x * 2.0, X)[1](cotangent)
+
+
+def test_cotangents_are_matched_by_their_keys(backend):
+    x = backend.asarray(X)
+    _, pullback = nnx.vjp(lambda x: {"a": x * 10.0, "b": [x, (x * 100.0,)]}, x)
+    one, none = backend.asarray(np.ones(3)), backend.asarray(np.zeros(3))
+    assert_same(pullback({"b": [none, [none]], "a": one})[0], np.full(3, 10.0))
+    assert_same(pullback({"b": (none, (one,)), "a": none})[0], np.full(3, 100.0))
+    for wrong, message in (
+        ({"a": one}, r"keys \['a', 'b'\], the pullback was given \['a'\]"),
+        ({"a": one, "c": one}, r"given \['a', 'c'\]"),
+        ([one, one], r"keys \['a', 'b'\], the pullback was given list"),
+        ({"a": one, "b": [one]}, "2 outputs, the pullback was given 1 cotangents"),
+        ({"a": one, "b": [one, one]}, "1 outputs, the pullback was given 1 cotangents: give them in its form"),
+        ({"a": [one], "b": [one, (one,)]}, "1 outputs, the pullback was given 1 cotangents"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            pullback(wrong)
+
+
+def test_cotangent_of_whole_numbers_is_not_looked_at(backend):
+    y, pullback = nnx.vjp(lambda x: (x * 2.0, nnx.namespace(x).argmax(x)), backend.asarray(X))
+    for dy in (y[1], backend.asarray(np.asarray(0.0))):
+        assert_same(pullback((y[0], dy))[0], 4 * X)
 
 
 def test_jacobian(backend):
@@ -259,6 +289,8 @@ def test_hessian_product_of_a_nest(backend):
     found = nnx.hvp(f, {"a": x, "b": [x * 2.0]}, {"a": v, "b": [v * 3.0]})
     assert_close(found["a"], 4 * X * W[0, :] + 2 * X * 3 * W[0, :])
     assert_close(found["b"][0], 2 * X * W[0, :])
+    with pytest.raises(ValueError, match=r"direction of shape \(1, 3\) for a gradient of shape \(3,\)"):
+        nnx.hvp(f, {"a": x, "b": [x]}, {"a": v[None, :], "b": [v]})
     for wrong in ({"a": v}, {"a": v, "b": [v, v]}, {"a": v, "b": []}):
         with pytest.raises(ValueError, match=r"entries for a gradient of \d: one each"):
             nnx.hvp(f, {"a": x, "b": [x]}, wrong)

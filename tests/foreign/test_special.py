@@ -11,6 +11,7 @@ from tests.support import assert_close
 pytest.importorskip("scipy", reason="scipy, which computes the values, is not installed")
 
 P, U = np.asarray(ARGUMENTS["p"]), np.asarray(ARGUMENTS["u"])
+A = np.full(P.shape, 1.5)
 FIXED = {
     "polygamma": (2,),
     "zeta": (2.5,),
@@ -85,3 +86,32 @@ def test_value_has_the_dtype_of_the_array_even_where_scipys_has_not():
     x = P.astype("float32")
     assert of("polygamma", x)(1, x).dtype == x.dtype
     assert of("zeta", x)(np.asarray(2.5, "float32"), x).dtype == x.dtype
+
+
+ELSEWHERE = {
+    "i0e of negative numbers": (lambda x: of("i0e", x)(x), [-P]),
+    "i1e of negative numbers": (lambda x: of("i1e", x)(x), [-P]),
+    "huber on either side of a number": (lambda r: of("huber", r)(1.0, r), [[-2.5, -0.4, 0.3, 1.7]]),
+    "huber on either side of numbers": (
+        lambda d, r: of("huber", d)(d, r),
+        [[1.0, 0.5, 2.0, 0.7], [-2.5, -0.4, 0.3, 1.7]],
+    ),
+    "betaln of two arrays": (lambda a, b: of("betaln", a)(a, b), [P, U]),
+    "betaln of a number": (lambda b: of("betaln", b)(2.5, b), [P]),
+    "incomplete gamma of arrays": (lambda x: of("gammainc", x)(nnx.stop_gradient(x) * 0.0 + A, x), [P]),
+    "incomplete beta of arrays": (lambda x: of("betainc", x)(nnx.stop_gradient(x) * 0.0 + A, 2.5, x), [U]),
+}
+"""Where the derivative is another, or the argument before it an array."""
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_derivative_elsewhere(name):
+    f, arrays = ELSEWHERE[name]
+    nnx.gradcheck(f, *map(np.asarray, arrays), order=2)
+
+
+def test_what_the_extension_returns_is_a_var(backend):
+    x = nnx.Var(backend.asarray(P))
+    assert isinstance(x.__array_namespace__().special.gammaln(x), nnx.Var)
+    assert isinstance(x.__array_namespace__().special.gammaln(x.value), nnx.Var)
+    assert not isinstance(OPS["gammaln"](x.value), nnx.Var)

@@ -32,6 +32,11 @@ def trainer(optimizer=None, schedule=None, **options):
     return Trainer(model(), optimizer, nnx.losses.cross_entropy, schedule=made, **options)
 
 
+def modes(backend):
+    """compile= False and True; torch's compiler takes seconds a program, and one test of a whole Trainer is enough."""
+    return (False,) if backend.name == "torch" else (False, True)
+
+
 def loader(n=50, batch_size=8):
     return DataLoader(ArrayDataset(*points(n)), batch_size, shuffle=True, seed=3)
 

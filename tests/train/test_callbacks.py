@@ -22,7 +22,7 @@ def test_the_order_of_the_hooks():
 def test_every_hook_of_the_base_does_nothing():
     hooks = {name for name in vars(Callback) if name.startswith("on_")}
     assert hooks == {h for h in dir(Callback) if h.startswith("on_")}
-    assert len(hooks) == 6
+    assert len(hooks) == 7
     trainer().fit(*points(20), callbacks=[Callback()])
     for hook in hooks:
         assert f"{hook}(trainer" in nnx.train.callbacks.__doc__, "each is documented"

@@ -84,8 +84,8 @@ def test_values_are_read_once_an_epoch(reads, request, tmp_path):
 def test_gradient_stats_read_once_an_epoch(reads, request):
     count = request.getfixturevalue(reads)
     marks = fit(count, GradientStats())
-    parameters = 4
-    assert marks.batches == [k * (LINE + parameters) for k in range(3) for _ in range(5)]
+    parameters, layers = 4, 2
+    assert marks.batches == [k * (LINE + parameters + layers) for k in range(3) for _ in range(5)]
 
 
 def test_jax_moves_nothing_by_mistake(monkeypatch):

@@ -13,10 +13,17 @@ from nnx.backend import namespace
 from nnx.typing import Array, Namespace
 
 
+def _array(x: Array) -> Array:
+    """x, no scalar of NumPy's: those are Python floats, too, and a Python complex in front takes them for such."""
+    return namespace(x).asarray(x)
+
+
 @standard
 def add(x1: Array, x2: Array, /) -> Any:
     """x1 + x2."""
     _, s1, s2 = pair(x1, x2)
+    if type(x1) is complex:
+        x2 = _array(x2)
     return x1 + x2, lambda dy: (lambda: unbroadcast(dy, s1), lambda: unbroadcast(dy, s2))
 
 
@@ -24,6 +31,8 @@ def add(x1: Array, x2: Array, /) -> Any:
 def subtract(x1: Array, x2: Array, /) -> Any:
     """x1 - x2."""
     _, s1, s2 = pair(x1, x2)
+    if type(x1) is complex:
+        x2 = _array(x2)
     return x1 - x2, lambda dy: (lambda: unbroadcast(dy, s1), lambda: unbroadcast(-dy, s2))
 
 
@@ -31,6 +40,8 @@ def subtract(x1: Array, x2: Array, /) -> Any:
 def multiply(x1: Array, x2: Array, /) -> Any:
     """x1 · x2."""
     _, s1, s2 = pair(x1, x2)
+    if type(x1) is complex:
+        x2 = _array(x2)
     return x1 * x2, lambda dy: (lambda: unbroadcast(dy * conj(x2), s1), lambda: unbroadcast(dy * conj(x1), s2))
 
 
@@ -38,6 +49,8 @@ def multiply(x1: Array, x2: Array, /) -> Any:
 def divide(x1: Array, x2: Array, /) -> Any:
     """x1 / x2."""
     _, s1, s2 = pair(x1, x2)
+    if type(x1) is complex:
+        x2 = _array(x2)
     y = x1 / x2
     return y, lambda dy: (
         lambda: unbroadcast(dy / conj(x2), s1),
@@ -49,6 +62,8 @@ def divide(x1: Array, x2: Array, /) -> Any:
 def pow(x1: Array, x2: Array, /) -> Any:
     """x1 ** x2; ∂/∂x1 at x2 = 0 is 0, and ∂/∂x2 at x1 = 0 is 0 for x2 ≥ 0 (PyTorch's conventions)."""
     xp, s1, s2 = pair(x1, x2)
+    if type(x1) is complex:
+        x2 = _array(x2)
     y = x1**x2
     if s2 is None:
         return y, lambda dy: (lambda: unbroadcast(dy * conj(_slope(xp, x1, x2)), s1), None)

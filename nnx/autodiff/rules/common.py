@@ -156,7 +156,7 @@ def placed(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
 
 def restored(d: Array, axis: Axis, keepdims: bool, ndim: int) -> Array:
     """A gradient (or result) of a reduction with its reduced axes put back as axes of length one."""
-    if keepdims or not ndim:
+    if keepdims or not d.shape:  # a number goes with any shape
         return d
     shape = list(d.shape)
     for k in sorted(normalized(axis, ndim)):

@@ -46,12 +46,12 @@ def _eig(x: Array) -> Any:
     values, vectors = xp.linalg.eig(x)
 
     def pullback(d: tuple[Array, Array]) -> tuple[Array]:
-        one = xp.eye(values.shape[-1], dtype=values.dtype, device=device_of(values))
         turned = xp.matmul(adjoint(vectors), d[1])
-        along = xp.astype(xp.real(xp.linalg.diagonal(turned)), turned.dtype)
+        along = xp.real(xp.linalg.diagonal(turned))
         turned = turned - xp.matmul(adjoint(vectors), vectors) * along[..., None, :]
-        apart = conj(values[..., None, :] - values[..., :, None]) + one
-        return (_back(vectors, turned / apart * (1.0 - one) + _diagonal(d[0]), of),)
+        # the diagonal, which vanishes for a loss that does not depend on phases, is divided by 1
+        apart = conj(values[..., None, :] - values[..., :, None]) + _diagonal(xp.ones_like(values))
+        return (_back(vectors, turned / apart + _diagonal(d[0]), of),)
 
     return (values, vectors), pullback
 

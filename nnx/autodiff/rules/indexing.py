@@ -8,7 +8,7 @@ serves integers, slices, masks and integer arrays, on every library.
 from typing import Any
 from weakref import ref
 
-from nnx.autodiff.rules.common import cast, composed, like, placed, product, standard, unbroadcast
+from nnx.autodiff.rules.common import RULES, cast, composed, like, placed, product, standard, unbroadcast
 from nnx.autodiff.tape import op, resolve
 from nnx.autodiff.thread import Note, thread
 from nnx.autodiff.var import Var
@@ -20,7 +20,7 @@ def plain_key(key: Any) -> Any:
     """A key without Vars: indices and masks have no gradient."""
     if type(key) is tuple:
         return tuple(map(plain_key, key))
-    return innermost(key) if type(key) is Var else key
+    return innermost(key)
 
 
 def _may_repeat(key: Any) -> bool:
@@ -53,9 +53,7 @@ def _write(values: Array, key: Any, shape: Shape) -> Array:
             values = namespace(values).reshape(values, zeros[key].shape)
         return backend.set_item(zeros, key, values)
     xp = namespace(values)
-    size = 1
-    for n in shape:
-        size *= n
+    size = product(shape)
     places = xp.reshape(xp.arange(size, device=device_of(values)), shape)[key]
     return xp.reshape(backend.index_add(size, xp.reshape(places, (-1,)), xp.reshape(values, (-1,))), shape)
 
@@ -64,7 +62,7 @@ def _write(values: Array, key: Any, shape: Shape) -> Array:
 def set_item(x: Array, value: Array, key: Any) -> Any:
     """x with value at key, as a new array."""
     xp = namespace(x, value)
-    to = like(value)
+    to, shape = like(value), x.shape
     if type(x) is Var:
         y = set_item(x, value, key)
     else:
@@ -73,7 +71,23 @@ def set_item(x: Array, value: Array, key: Any) -> Any:
     def kept(dy: Array) -> Array:
         return set_item(dy, xp.zeros((), dtype=dy.dtype, device=device_of(dy)), key)
 
-    return y, lambda dy: (lambda: kept(dy), lambda: unbroadcast(dy[key], to), None)
+    def written(dy: Array) -> Array | None:
+        d = dy[key]
+        if to is None:
+            return None
+        if _may_repeat(key):
+            d = xp.where(_last(innermost(d), plain_key(key), shape), d, 0.0)
+        return unbroadcast(d, to)
+
+    return y, lambda dy: (lambda: kept(dy), lambda: written(dy), None)
+
+
+def _last(like: Array, key: Any, shape: Shape) -> Array:
+    """Which entries of what was written at key are still there: of those that went to one place, one is."""
+    xp = namespace(like)
+    entries = xp.reshape(xp.arange(product(like.shape), device=device_of(like)), like.shape)
+    nobody = xp.zeros(shape, dtype=entries.dtype, device=device_of(like))
+    return backend_of(like).set_item(nobody, key, entries)[key] == entries
 
 
 def assign(self: Var, key: Any, value: Any, /) -> None:
@@ -82,12 +96,23 @@ def assign(self: Var, key: Any, value: Any, /) -> None:
         raise TypeError(
             f"a watched array was assigned into one of dtype {self.dtype}, which has no gradient: convert it"
         )
-    new = set_item(self, value, plain_key(key))
+    key = plain_key(key)
+    if is_array(value) and value.ndim > 1 and value.shape[0] == 1:
+        value = _without_extra_axes(value, innermost(self)[key].ndim)
+    new = set_item(self, value, key)
     if thread.notes is not None:
         thread.notes.append(_Earlier(self))
     if self.tape is not None:
         self.tape.moved.setdefault(id(self), (self, self.index))
     self.value, self.tape, self.index = new.value, new.tape, new.index
+
+
+def _without_extra_axes(value: Array, ndim: int) -> Array:
+    """A value may have more axes than its place, in front, of length one; not every library takes them."""
+    shape = value.shape
+    while len(shape) > max(ndim, 1) and shape[0] == 1:
+        shape = shape[1:]
+    return RULES["reshape"](value, tuple(shape))
 
 
 class _Earlier(Note):
@@ -124,9 +149,8 @@ def _untake(dy: Array, indices: Array, n: int, axis: int) -> Any:
         xp = namespace(dy)
         # one axis of indices, where a library takes several (or none)
         line = (*dy.shape[:axis], product(indices.shape), *dy.shape[axis + indices.ndim :])
-        rows = xp.moveaxis(dy if indices.ndim == 1 else xp.reshape(dy, line), axis, 0)
-        flat = indices if indices.ndim == 1 else xp.reshape(indices, (-1,))
-        y = xp.moveaxis(backend_of(dy).index_add(n, flat, rows), 0, axis)
+        rows = xp.moveaxis(xp.reshape(dy, line), axis, 0)
+        y = xp.moveaxis(backend_of(dy).index_add(n, xp.reshape(indices, (-1,)), rows), 0, axis)
     return y, lambda d: (_take(d, indices, axis), None, None, None)
 
 
@@ -161,6 +185,5 @@ def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Any:
 
 
 def _line(xp: Any, n: int, k: int, ndim: int, indices: Array) -> Array:
-    return xp.reshape(
-        xp.arange(n, dtype=indices.dtype, device=device_of(indices)), (1,) * k + (n,) + (1,) * (ndim - k - 1)
-    )
+    """0, 1, ..., n - 1 along axis k of ndim; the axes in front of it are for broadcasting to add."""
+    return xp.reshape(xp.arange(n, dtype=indices.dtype, device=device_of(indices)), (n,) + (1,) * (ndim - k - 1))

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from nnx.autodiff.rules.common import adjoint, composed, conj, pair, product, standard, unbroadcast
+from nnx.autodiff.casting import in_half
+from nnx.autodiff.rules.common import RULES, adjoint, composed, conj, pair, product, standard, unbroadcast
 from nnx.autodiff.tape import op
 from nnx.backend import device_of, namespace
 from nnx.typing import Array, DType
@@ -31,6 +32,9 @@ def matmul(x1: Array, x2: Array, /) -> Any:
         return unbroadcast(d[..., 0] if x2.ndim == 1 else d, s2)
 
     return y, lambda dy: (lambda: unbroadcast(xp.matmul(matrix(dy), adjoint(column)), s1), lambda: dx2(dy))
+
+
+RULES["matmul"] = in_half(RULES["matmul"])
 
 
 @composed

@@ -34,10 +34,8 @@ def permute_dims(x: Array, /, axes: tuple[int, ...]) -> Any:
     """Axis k of the result is axis axes[k] of x."""
     xp = namespace(x)
     axes = normalized(axes, len(axes))
-    back = [0] * len(axes)
-    for k, axis in enumerate(axes):
-        back[axis] = k
-    return xp.permute_dims(x, axes), lambda dy: (xp.permute_dims(dy, tuple(back)),)
+    back = tuple(sorted(range(len(axes)), key=axes.__getitem__))
+    return xp.permute_dims(x, axes), lambda dy: (xp.permute_dims(dy, back),)
 
 
 @standard
@@ -198,7 +196,7 @@ def meshgrid(*arrays: Array, indexing: Literal["xy", "ij"] = "xy") -> tuple[Arra
     if indexing == "xy" and len(arrays) > 1:
         order[:2] = 1, 0
     lines = [reshape(x, tuple(-1 if k == order[i] else 1 for k in range(len(arrays)))) for i, x in enumerate(arrays)]
-    return broadcast_arrays(*lines) if lines else ()
+    return broadcast_arrays(*lines)
 
 
 @composed

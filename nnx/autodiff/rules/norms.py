@@ -31,7 +31,7 @@ def vector_norm(x: Array, /, *, axis: Axis = None, keepdims: bool = False, ord: 
     """(Σ |x|ᵖ)^(1/p) for p = ord; the largest or smallest |x| for ±inf, the number of elements that are not 0 for 0."""
     xp = namespace(x)
     if ord in (math.inf, -math.inf):
-        return (xp.max if ord > 0 else xp.min)(xp.abs(x), axis=axis, keepdims=keepdims)
+        return (xp.max if ord == math.inf else xp.min)(xp.abs(x), axis=axis, keepdims=keepdims)
     if ord == 0:
         return xp.astype(xp.count_nonzero(x, axis=axis, keepdims=keepdims), xp.abs(x).dtype)
     return _power_norm(x, float(ord), axis, keepdims)

@@ -4,7 +4,6 @@ At kinks as PyTorch: equal largest elements share the gradient evenly (amax), an
 are equal. Products are right where elements are 0, to every order: nothing is divided by.
 """
 
-import builtins
 import math
 from typing import Any
 
@@ -45,7 +44,7 @@ def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Σ x / n."""
     xp = namespace(x)
     shape = x.shape
-    n = count(shape, axis) or 1  # of nothing: a gradient without elements
+    n = max(count(shape, axis), 1)  # of nothing: a gradient without elements
     return xp.mean(x, axis=axis, keepdims=keepdims), lambda dy: (spread(dy * (1.0 / n), shape, axis, keepdims),)
 
 
@@ -162,7 +161,7 @@ def cumulative_prod(
 def _line(x: Array, axis: int | None) -> int:
     if axis is None and x.ndim != 1:
         raise ValueError(f"an array of {x.ndim} dimensions needs an axis: axis=None is for one dimension")
-    return 0 if axis is None else placed(axis, x.ndim)[0]
+    return placed(axis, x.ndim)[0]
 
 
 def _recurrence(b: Array, a: Array, at: int) -> Array:
@@ -178,5 +177,5 @@ def _recurrence(b: Array, a: Array, at: int) -> Array:
 def _moved_up(x: Array, at: int, step: int) -> Array:
     """xₖ₊ₛₜₑₚ in the place of xₖ, zeros at the end."""
     xp = namespace(x)
-    step = builtins.min(step, x.shape[at])  # a slice beyond the end is not the standard's
+    step = min(step, x.shape[at])  # a slice beyond the end is not the standard's
     return xp.concat([x[along(at, slice(step, None))], xp.zeros_like(x[along(at, slice(0, step))])], axis=at)

@@ -68,13 +68,12 @@ def _sp(name: str, *args: Any) -> Array:
     return OPS[name](*args)
 
 
+def _psi(a: Array) -> Array:
+    return _sp("psi", a)
+
+
 def _log_gamma(a: Any) -> Any:
     return _sp("gammaln", a) if is_array(a) else math.lgamma(a)
-
-
-def _psi(a: Any, like: Array) -> Array:
-    """ψ(a), which may be a number, as an array of the library of `like`."""
-    return _sp("psi", a if is_array(a) else namespace(like).full_like(like, float(a)))
 
 
 def _beta_density(a: Any, b: Any, x: Array) -> Array:
@@ -156,18 +155,18 @@ MORE: dict[str, tuple[Slope | None, ...]] = {
     "polygamma": (None, lambda n, x, y: _sp("polygamma", n + 1, x)),
     "zeta": (None, lambda s, q, y: -s * _sp("zeta", s + 1, q)),
     "betaln": (
-        lambda a, b, y: _psi(a, y) - _psi(a + b, y),
-        lambda a, b, y: _psi(b, y) - _psi(a + b, y),
+        lambda a, b, y: _psi(a) - _psi(a + b),
+        lambda a, b, y: _psi(b) - _psi(a + b),
     ),
     "poch": (
-        lambda z, m, y: y * (_psi(z + m, y) - _psi(z, y)),
-        lambda z, m, y: y * _psi(z + m, y),
+        lambda z, m, y: y * (_psi(z + m) - _psi(z)),
+        lambda z, m, y: y * _psi(z + m),
     ),
     "binom": (
-        lambda n, k, y: y * (_psi(n + 1, y) - _psi(n - k + 1, y)),
-        lambda n, k, y: y * (_psi(n - k + 1, y) - _psi(k + 1, y)),
+        lambda n, k, y: y * (_psi(n + 1) - _psi(n - k + 1)),
+        lambda n, k, y: y * (_psi(n - k + 1) - _psi(k + 1)),
     ),
-    "multigammaln": (lambda a, d, y: sum(_psi(a - 0.5 * k, a) for k in range(d)), None),
+    "multigammaln": (lambda a, d, y: sum(_psi(a - 0.5 * k) for k in range(d)), None),
     "expn": (None, lambda n, x, y: -_sp("expn", n - 1, x)),
     "yn": (None, lambda n, x, y: _sp("yn", n - 1, x) - n / x * y),
     "hyp1f1": (None, None, lambda a, b, x, y: a / b * _sp("hyp1f1", a + 1, b + 1, x)),
@@ -213,7 +212,7 @@ MORE: dict[str, tuple[Slope | None, ...]] = {
     ),
     "huber": (
         lambda d, r, y: _xp(r).maximum(_xp(r).abs(r) - d, 0.0),
-        lambda d, r, y: _xp(r).clip(r, -d, d) if not is_array(d) else _xp(r).maximum(_xp(r).minimum(r, d), -d),
+        lambda d, r, y: _xp(r).clip(r, -d, d),
     ),
     "pseudo_huber": (
         lambda d, r, y: 2 * y / d - (r / d) ** 2 * d / _xp(r).sqrt(1 + (r / d) ** 2),
