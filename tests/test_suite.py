@@ -20,9 +20,10 @@ GOALS = {"jax": {"jax": 1.05}, "torch": {"torch": 1.1}, "inference": {"torch": 1
 
 def test_every_row_is_there():
     known = rows()
-    names = {f"{kind}:{work}" for kind in ("train", *GOALS) for work in WORK}
-    assert set(known) == names | {"epoch", "loader"}
-    assert known["epoch"].goals == {"torch": 0.6, "sklearn": 0.45}
+    names = {f"{kind}:{work}" for kind in ("train", "compiled", *GOALS) for work in WORK}
+    assert set(known) == names | {"epoch", "compiled:epoch", "loader"}
+    assert known["epoch"].goals == known["compiled:epoch"].goals == {"torch": 0.6, "sklearn": 0.45}
+    assert all(known[f"compiled:{work}"].goals == known[f"train:{work}"].goals for work in WORK)
     assert known["loader"].goals == {"epoch": 0.1}
     for kind, goals in GOALS.items():
         assert all(known[f"{kind}:{work}"].goals == goals for work in WORK)
@@ -32,12 +33,12 @@ def test_every_row_is_there():
 
 def test_smallest_rows_run(capsys, tmp_path):
     history = tmp_path / "history.jsonl"
-    arguments = ["train:tiny", "torch:tiny", "inference:tiny", "memory:tiny", "--repeat", "1", "--json", str(history)]
+    arguments = ["train:tiny", "compiled:tiny", "torch:tiny", "inference:tiny", "memory:tiny", "--repeat", "1", "--json", str(history)]
     assert command.main(arguments) == 0
     printed = capsys.readouterr().out
     assert "train:tiny" in printed
     (entry,) = map(json.loads, history.read_text().splitlines())
-    assert [row["name"] for row in entry["rows"]] == ["train:tiny", "torch:tiny", "inference:tiny", "memory:tiny"]
+    assert [row["name"] for row in entry["rows"]] == arguments[:5]
     assert entry["machine"]["cores"] >= 1
     assert entry["versions"]["numpy"] == np.__version__
     train = entry["rows"][0]

@@ -1,9 +1,11 @@
 """One epoch of 20,000 samples of 784 numbers, hidden 128, batch 64, Adam: loader and all; and the loader alone."""
 
+from functools import partial
+
 import numpy as np
 
 import nnx
-from benchmarks.suite import in_nnx, in_numpy, in_torch
+from benchmarks.suite import in_nnx, in_numpy, in_others, in_torch
 from benchmarks.suite.cases import CASES
 
 SAMPLES, BATCH = 20_000, 64
@@ -14,25 +16,28 @@ def data(samples):
     return rng.normal(size=(samples, 784)).astype("float32"), rng.integers(0, 10, samples)
 
 
-def of_nnx(samples, shuffle):
+def of_nnx(samples, shuffle, compiled=False):
     case = CASES["middle"]
     model, loss_of, optimizer, _, _ = in_nnx.parts(case)
     loader = nnx.data.DataLoader(nnx.data.ArrayDataset(*data(samples)), BATCH, shuffle=shuffle, seed=0)
     value_and_grad = nnx.value_and_grad(loss_of)
 
+    def step(x, y):
+        loss, grads = value_and_grad(model, x, y)
+        optimizer.update(model, grads)
+        return loss
+
+    run = nnx.compile(step, state=(model, optimizer)) if compiled else step
+
     def epoch():
-        total = 0.0
-        for x, y in loader:
-            loss, grads = value_and_grad(model, x, y)
-            optimizer.update(model, grads)
-            total += float(loss) * len(x)
-        return total / samples
+        return sum(float(run(x, y)) * len(x) for x, y in loader) / samples
 
     return epoch
 
 
-def of_numpy(samples, shuffle):
-    step, (x, y), rng = in_numpy.stepper(CASES["middle"]), data(samples), np.random.default_rng(0)
+def of_numpy(samples, shuffle, stepper=in_numpy.stepper):
+    """stepper(case) -> step(x, y) -> the loss, on NumPy's arrays"""
+    step, (x, y), rng = stepper(CASES["middle"]), data(samples), np.random.default_rng(0)
 
     def epoch():
         order = rng.permutation(samples) if shuffle else np.arange(samples)
@@ -100,5 +105,12 @@ def loader_of_numpy(samples, shuffle):
     return epoch
 
 
-CONTESTANTS = {"nnx": of_nnx, "numpy": of_numpy, "torch": of_torch, "sklearn": of_sklearn}
+CONTESTANTS = {
+    "nnx": of_nnx,
+    "numpy": of_numpy,
+    "torch": of_torch,
+    "sklearn": of_sklearn,
+    "autograd": partial(of_numpy, stepper=in_others.autograd_stepper),
+    "thinc": partial(of_numpy, stepper=in_others.thinc_stepper),
+}
 LOADERS = {"nnx": loader_of_nnx, "numpy": loader_of_numpy}

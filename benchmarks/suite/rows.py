@@ -33,7 +33,14 @@ TRAIN_GOALS = {
     "gpt": {"torch": 1.1},
     "lstm": {"torch": 1.1},
 }
-NEEDS = {"torch": "torch", "torch compiled": "torch", "jax": "jax", "sklearn": "sklearn"}
+NEEDS = {
+    "torch": "torch",
+    "torch compiled": "torch",
+    "jax": "jax",
+    "sklearn": "sklearn",
+    "autograd": "autograd",
+    "thinc": "thinc",
+}
 """The package that a contestant needs."""
 
 
@@ -47,12 +54,21 @@ def _train(name, case, compiled):
     return Row(f"train:{name}", case.title, found, TRAIN_GOALS[name])
 
 
-def _epoch(samples):
+def _compiled(name, case):
+    """The same step on NumPy, given to nnx.compile."""
+    row = _train(name, case, False)
+    made = row.contestants | {"nnx": partial(in_nnx.train, case, compiled=True), "eager": row.contestants["nnx"]}
+    return Row(f"compiled:{name}", f"nnx.compile, {case.title}", made, row.goals)
+
+
+def _epoch(samples, compiled=False):
     def made(shuffle):
-        return {name: partial(make, samples, shuffle) for name, make in epoch.CONTESTANTS.items()}
+        found = {name: partial(make, samples, shuffle) for name, make in epoch.CONTESTANTS.items()}
+        return found | {"nnx": partial(epoch.of_nnx, samples, shuffle, compiled=compiled)}
 
     title = f"epoch of {samples:,} × 784, hidden 128, batch 64, Adam"
-    return Row("epoch", title, made(True), {"torch": 0.6, "sklearn": 0.45}, exact=made(False))
+    name, title = ("compiled:epoch", f"nnx.compile, {title}") if compiled else ("epoch", title)
+    return Row(name, title, made(True), {"torch": 0.6, "sklearn": 0.45}, exact=made(False))
 
 
 def _loader(samples):
@@ -77,11 +93,13 @@ def _on_torch(name, case):
 
 def _inference(name, case):
     made = {"nnx": partial(in_nnx.infer, case), "torch": partial(in_torch.infer, case)}
+    made["compiled"] = partial(in_nnx.infer, case, compiled=True)
     return Row(f"inference:{name}", f"inference, {case.title}", made, {"torch": 1.0})
 
 
 def _memory(name, case):
     made = {"nnx": partial(in_nnx.train, case), "torch": partial(in_torch.train, case)}
+    made["compiled"] = partial(in_nnx.train, case, compiled=True)
     return Row(f"memory:{name}", f"peak bytes, {case.title}", made, {"torch": 1.0}, "memory")
 
 
@@ -90,6 +108,7 @@ def rows(compiled=False, samples=epoch.SAMPLES):
     goals = {name: CASES[name] for name in TRAIN_GOALS}
     found = [_train(name, case, compiled) for name, case in goals.items()]
     found[2:2] = [_epoch(samples), _loader(samples)]
+    found += [*(_compiled(name, case) for name, case in goals.items()), _epoch(samples, compiled=True)]
     for make in (_on_jax, _on_torch, _inference, _memory):
         found += [make(name, case) for name, case in goals.items()]
     return {row.name: row for row in found}

@@ -7,7 +7,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed, nnx.sklear
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from nnx.sklearn import MLPClassifier, MLPRegressor, NeuralNetClassifier, NeuralNetRegressor
-from tests.sklearn.nets import net
+from tests.sklearn.nets import Net
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -36,8 +36,8 @@ def test_small_networks(estimator, check):
         MLPRegressor(),
         MLPClassifier(solver="lbfgs", alpha=0.1),
         MLPRegressor(solver="lbfgs"),
-        NeuralNetClassifier(net, **ANY),
-        NeuralNetRegressor(net, **ANY),
+        NeuralNetClassifier(Net, **ANY),
+        NeuralNetRegressor(Net, **ANY),
     ],
     expected_failed_checks=expected,
 )
