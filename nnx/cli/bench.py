@@ -3,15 +3,18 @@
 Times anywhere; with --count, and a module that counts what reaches CUDA, launches, matrix products, bytes moved and
 peak memory. A GPU's driver tells no such counts to a program: the project's CUDA emulator does, exactly
 (`nnx bench --count --backend cupy --counters tests.cuda_emulator`, from a checkout); on a GPU use Nsight Systems.
+--suite, from a checkout, is the whole table of benchmarks: nnx beside what a user would pick instead.
 """
 
 import argparse
 import importlib
 import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,11 +51,16 @@ def register(commands: Any) -> None:
     add("--optimizer", choices=sorted(OPTIMIZERS), default="adam", help="(%(default)s)")
     add("--backend", help="in place of NNX_BACKEND")
     add("--device", help="in place of NNX_DEVICE")
+    add("--suite", nargs="*", metavar="ROW", help="beside PyTorch, JAX and others, from a checkout: all rows, or these")
+    add("--clock", choices=("wall", "cpu"), default="wall", help="of --suite (%(default)s)")
+    add("--repeat", type=positive_int, default=20, help="rounds of --suite (%(default)s)")
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
+    if args.suite is not None:
+        return suite([*args.suite, "--clock", args.clock, "--repeat", str(args.repeat)])
     counting = counter(args.counters or os.environ.get("NNX_COUNTERS")) if args.count else None
     backend = nnx.get_backend(args.backend, args.device)
     with nnx.use_backend(backend.name, backend.device), nnx.random.scope(0):
@@ -66,6 +74,21 @@ def run(args: argparse.Namespace) -> int:
     for phase, row in rows.items():
         print(f"{phase:10}" + "".join(f"{row[title]:>12,}" for title in titles))
     return 0
+
+
+def suite(arguments: list[str]) -> int:
+    """benchmarks.suite, which is part of the repository. Raises ValueError outside of a checkout."""
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = importlib.import_module("benchmarks.suite.__main__")
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"--suite: {error}: the suite measures nnx beside PyTorch, so that it needs torch, and it is not part of "
+            "the package: run it from a checkout of the repository"
+        ) from error
+    finally:
+        sys.path.pop(0)
+    return int(module.main(arguments) or 0)
 
 
 def counter(name: str | None) -> Counting:

@@ -77,3 +77,16 @@ def test_mistakes(capsys, name):
     options, words = MISTAKES[name]
     assert main(["bench", *options]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_suite_from_a_checkout(capsys):
+    pytest.importorskip("torch", reason="torch, which is measured beside nnx, is not installed")
+    assert main(["bench", "--suite", "inference:tiny", "--repeat", "1"]) == 0
+    assert "inference:tiny" in capsys.readouterr().out
+
+
+def test_suite_elsewhere(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "benchmarks.suite.__main__", None)
+    assert main(["bench", "--suite"]) == 2
+    assert "run it from a checkout" in capsys.readouterr().err
