@@ -15,6 +15,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import pytest
 
 import nnx
+from nnx.backend import torch_compiler
 from tests import narrow, support
 
 CUPY = os.environ.get("NNX_TEST_CUPY", "")
@@ -75,6 +76,21 @@ def xp(backend):
 @pytest.fixture(autouse=True)
 def _fresh_seed():
     nnx.seed(0)
+
+
+@pytest.fixture
+def inductor():
+    """The test's programs are compiled on torch, too; skipped where no C++ compiler is."""
+    if not torch_compiler.works():
+        pytest.skip("torch finds no C++ compiler")
+
+
+@pytest.fixture(autouse=True)
+def _graphs(request, monkeypatch):
+    """On torch a traced graph runs as it is, unless the test asks for `inductor`: to compile C++ takes seconds each."""
+    if "inductor" not in request.fixturenames:
+        monkeypatch.setattr(torch_compiler, "built", lambda graph, inputs: graph)
+        monkeypatch.setattr(torch_compiler, "works", lambda: True)
 
 
 @pytest.hookimpl(wrapper=True)

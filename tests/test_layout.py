@@ -27,7 +27,7 @@ ORDER = [
     {"optim"},
     {"data"},
     {"io"},
-    {"compiled", "precision"},
+    {"compiled", "precision", "interop"},
     {"train"},
     {"sklearn", "plot", "cli"},
 ]

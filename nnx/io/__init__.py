@@ -1,14 +1,18 @@
-"""Checkpoints and records: safetensors files written whole or not at all, and logs of one JSON line a record."""
+"""Checkpoints, records and exports: safetensors files written whole or not at all, logs of JSON lines, ONNX files."""
 
 from nnx.io.atomic import remove_parts, write_atomically
 from nnx.io.checkpoints import load, load_safetensors, save, save_safetensors
 from nnx.io.errors import CheckpointError
 from nnx.io.lines import JsonLines, read_lines
+from nnx.io.onnx import NotTraceable, export_onnx, export_onnx_step
 from nnx.io.torch_files import load_torch, save_torch
 
 __all__ = [
     "CheckpointError",
     "JsonLines",
+    "NotTraceable",
+    "export_onnx",
+    "export_onnx_step",
     "load",
     "load_safetensors",
     "load_torch",
