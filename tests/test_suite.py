@@ -33,12 +33,13 @@ def test_every_row_is_there():
 
 def test_smallest_rows_run(capsys, tmp_path):
     history = tmp_path / "history.jsonl"
-    arguments = ["train:tiny", "compiled:tiny", "torch:tiny", "inference:tiny", "memory:tiny", "--repeat", "1", "--json", str(history)]
+    rows_ = ["train:tiny", "compiled:tiny", "torch:tiny", "inference:tiny", "memory:tiny"]
+    arguments = [*rows_, "--repeat", "1", "--json", str(history)]
     assert command.main(arguments) == 0
     printed = capsys.readouterr().out
     assert "train:tiny" in printed
     (entry,) = map(json.loads, history.read_text().splitlines())
-    assert [row["name"] for row in entry["rows"]] == arguments[:5]
+    assert [row["name"] for row in entry["rows"]] == rows_
     assert entry["machine"]["cores"] >= 1
     assert entry["versions"]["numpy"] == np.__version__
     train = entry["rows"][0]

@@ -192,6 +192,11 @@ def device_of(x: Array) -> Device | None:
     return getattr(innermost(x), "device", None)
 
 
+def lasts(x: Array) -> bool:
+    """Whether an array may be kept for later steps: a compiler's tracer may not."""
+    return backend_of(x).lasts(innermost(x))
+
+
 def to_numpy(x: Array) -> Array:
     """x as a NumPy array in host memory; waits for the device. Raises TypeError for a watched array.
 

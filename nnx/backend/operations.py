@@ -31,6 +31,11 @@ class Operations:
         return bool(cls.namespace().isdtype(dtype, ("real floating", "complex floating")))
 
     @classmethod
+    def lasts(cls, x: Array) -> bool:
+        """Whether x outlives the call that made it: not so a compiler's tracer, which on JAX has no device."""
+        return getattr(x, "device", None) is not None
+
+    @classmethod
     def guard(cls) -> AbstractContextManager[Any] | None:
         """A context in which nnx computes gradients: the library's own recording is off in it."""
         return None

@@ -130,6 +130,13 @@ class TorchBackend(Backend):
         return {**own, **torch_conv.KERNELS, **torch_gelu.KERNELS, **torch_sequences.KERNELS}
 
     @classmethod
+    def lasts(cls, x: Array) -> bool:
+        """See Backend.lasts: traces run on tensors of a kind of their own, without numbers."""
+        import torch
+
+        return type(x) is torch.Tensor
+
+    @classmethod
     def compiler(cls) -> Compiler | None:
         """See Backend.compiler: TorchInductor, if it can compile here."""
         own = torch_compiler

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from nnx.autodiff import op
 from nnx.autodiff.var import Var
-from nnx.backend import backend_of, device_of, namespace
+from nnx.backend import backend_of, device_of, lasts, namespace
 from nnx.backend.windows import Table, Windows
 from nnx.typing import Array, Shape
 
@@ -125,7 +125,7 @@ def places(x: Array, kind: str, at: Windows | Lookup, size: Shape) -> tuple[Arra
     if found is None:
         tables, limit = _read(at, size) if kind == "gather" else _written(at, size, kind == "same")
         found = _combined(x, tables, limit), any(p is None for table in tables for row in table for p in row)
-        if device_of(found[0]) is not None:  # else it belongs to a trace of JAX, and is gone with it
+        if lasts(found[0]):  # else it belongs to a compiler's trace
             if len(_PLACES) >= MOST_PLACES:
                 _PLACES.pop(next(iter(_PLACES)), None)
             _PLACES[key] = found

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from nnx.backend import backend_of, device_of, innermost, namespace
+from nnx.backend import backend_of, device_of, innermost, lasts, namespace
 from nnx.backend.windows import Windows
 from nnx.functional.conv_arguments import Size, batched, per_axis, unbatched
 from nnx.functional.pool_core import max_pool, sum_pool, winning_places
@@ -205,7 +205,7 @@ def _one_by_count(y: Array, at: Windows, size: Shape, pads: Shape) -> Any:
         part = xp.asarray([1.0 / n for n in line], dtype=y.dtype, device=device_of(y))
         part = xp.reshape(part, (-1,) + (1,) * (len(size) - 1 - axis))
         found = part if found is None else found * part
-    if device_of(found) is not None:  # else it belongs to a trace of JAX
+    if lasts(found):  # else it belongs to a compiler's trace
         if len(_COUNTS) >= MOST_COUNTS:
             _COUNTS.pop(next(iter(_COUNTS)), None)
         _COUNTS[key] = found

@@ -8,7 +8,7 @@ import math
 import struct
 from typing import Any
 
-from nnx.backend import backend_of, device_of, innermost, namespace
+from nnx.backend import backend_of, device_of, innermost, lasts, namespace
 from nnx.backend.windows import Windows
 from nnx.functional.conv_arguments import Size, batched, per_axis
 from nnx.functional.conv_windows import Lookup, gather, scatter
@@ -121,7 +121,7 @@ def _matrix(x: Array, n: int, m: int, step: float, cubic: bool, align_corners: b
                 row[min(max(place, 0), n - 1)] += share
             rows.append(row)
         found = namespace(innermost(x)).asarray(rows, dtype=x.dtype, device=device_of(x))
-        if device_of(found) is not None:  # else it belongs to a trace of JAX
+        if lasts(found):  # else it belongs to a compiler's trace
             if len(_MATRICES) >= MOST_MATRICES:
                 _MATRICES.pop(next(iter(_MATRICES)), None)
             _MATRICES[key] = found

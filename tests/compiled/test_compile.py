@@ -248,3 +248,18 @@ def test_counts():
     ]  # fmt: skip
     for found, expected in checks:
         assert found == expected
+
+
+TABLES = {
+    "counts of a pool": lambda x: nnx.functional.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False),
+    "shares of a resize": lambda x: nnx.functional.interpolate(x, scale_factor=1.5, mode="bilinear"),
+    "places of windows": lambda x: nnx.functional.unfold(x, 3, padding=1, stride=2),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_that_a_trace_has_made_is_not_kept(backend, name):
+    """Tables are made once for each geometry: one of a trace's own arrays would spoil every later call."""
+    x = backend.asarray(np.arange(2 * 7 * 11, dtype="float32").reshape((1, 2, 7, 11)))
+    found = nnx.to_numpy(nnx.compile(lambda x: TABLES[name](x))(x))
+    np.testing.assert_allclose(nnx.to_numpy(TABLES[name](x)), found, rtol=1e-6)
