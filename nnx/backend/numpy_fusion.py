@@ -54,7 +54,7 @@ class Plan:
         self.scratch: list[DType] = []
         self.globals: dict[str, Any] = {}
         self.block = self._written()
-        self.loop, self.calls = numba_fusion.loop(expression), 0
+        self.loop, self.computed = numba_fusion.loop(expression), 0
         self.layout = _LAYOUTS.setdefault(tuple(self.scratch), len(_LAYOUTS))
 
     def _written(self) -> Callable[..., None]:
@@ -142,8 +142,8 @@ class Plan:
         """Let numba's loop do it, if there is one, and it is called often. It raises no floating-point errors."""
         if self.loop is None or not all(x.size == size and x.flags.c_contiguous for x in arrays):
             return False
-        self.calls += 1
-        if self.calls <= numba_fusion.AFTER or "raise" in np.geterr().values():
+        self.computed += size
+        if self.computed <= numba_fusion.AFTER or "raise" in np.geterr().values():
             return False
         run, values = self.loop, self.loop.values(given)
         flat, outputs = [x.reshape(-1) for x in arrays], [y.reshape(-1) for y in made]

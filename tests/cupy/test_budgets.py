@@ -122,11 +122,12 @@ def test_evaluation_reads_only_at_its_end(emulated, cuda_budget):
 def test_gradient_statistics_and_clipping_wait_for_nobody(emulated, cuda_budget):
     model, (x, y) = mlp(), batch()
     stats, optimizer = train.GradientStats(), nnx.optim.SGD(0.1)
+    trainer = train.Trainer(model, optimizer, nnx.losses.cross_entropy)
     value_and_grad = nnx.value_and_grad(loss_of)
 
     def step():
         _, grads = value_and_grad(model, x, y)
-        stats.on_gradients(None, grads)
+        stats.on_gradients(trainer, grads)
         grads, _ = nnx.optim.clip_grad_norm(grads, 1.0)
         optimizer.update(model, grads)
 
