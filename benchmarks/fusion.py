@@ -3,8 +3,9 @@
     python benchmarks/fusion.py [--gelu 1000000] [--adam 670000] [--repeat 60] [--json]
 
 Wall-clock time and the time of this thread alone (µs, best and median of all; rounds are interleaved). `backward` is
-one call of the pullback. An update replaces its arrays, as an optimizer's does: memory that is new each time costs more
-than the arithmetic. How many threads: NNX_FUSE_THREADS, OMP_NUM_THREADS.
+one call of the pullback; numba's loops, if it is installed, are compiled at once. An update replaces its arrays, as an
+optimizer's does: memory that is new each time costs more than the arithmetic. How many threads: NNX_FUSE_THREADS,
+OMP_NUM_THREADS.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import time
 import numpy as np
 
 import nnx
+from nnx.backend import numba_fusion
 from nnx.fusion import enabled, fuse
 from nnx.optim.adam import _adam
 
@@ -75,6 +77,7 @@ def adams(n):
 def measured(calls, repeat):
     """name -> (wall best, wall median, this thread's best) in µs."""
     found = {name: [] for name in calls}
+    numba_fusion.AFTER = 0
     for _ in range(repeat):
         for name, call in calls.items():
             wall, own = time.perf_counter(), time.thread_time()

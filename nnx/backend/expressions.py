@@ -76,6 +76,9 @@ class Fuser(ABC):
     smallest: int = 0
     """Arrays of fewer elements than this are left to the plain function, unless somebody watches."""
 
+    rules: bool = True
+    """Whether kernels pay for rules, too, which make one record and a few passes as they are."""
+
     @abstractmethod
     def result(self, name: str, kinds: Sequence[Kind]) -> DType | None:
         """The dtype that the library's function gives for arguments of these kinds; None if it has none for them."""

@@ -27,6 +27,7 @@ class NumpyFuser(Fuser):
     array = np.ndarray
     recomputed = 3.0
     smallest = 1 << 15  # below, calls cost more than passes through memory (measured)
+    rules = False  # a relu takes 356 µs in place of 298, a tanh 347 in place of 289 (measured, 800,000 numbers)
 
     def result(self, name: str, kinds: Sequence[Kind]) -> DType | None:
         """See Fuser.result."""
@@ -117,8 +118,10 @@ class Plan:
     # ---- a call --------------------------------------------------------------------------------------------------
 
     def __call__(self, given: Sequence[Any]) -> tuple[Array, ...]:
-        """See Kernel."""
+        """See Kernel. Results lie in memory as the first array does: a convolution that comes next counts on that."""
         arrays = [given[k] for k in self.arrays]
+        if not arrays[0].flags.c_contiguous and all(x.ndim == arrays[0].ndim for x in arrays):
+            return self._turned(given, arrays[0])
         shape = arrays[0].shape
         if any(x.shape != shape for x in arrays):
             shape = np.broadcast_shapes(*[x.shape for x in arrays])
@@ -132,6 +135,16 @@ class Plan:
         else:
             self._blocks(arrays, constants, made, shape, size)
         return tuple(made)
+
+    def _turned(self, given: Sequence[Any], first: Array) -> tuple[Array, ...]:
+        """The same with the axes in the order in which the first array's lie."""
+        order = sorted(range(first.ndim), key=lambda axis: -first.strides[axis])
+        if order == list(range(first.ndim)):  # in order, but with gaps
+            turned = [np.ascontiguousarray(x) if x is first else x for x in given]
+            return self(turned)
+        back = np.argsort(order)
+        turned = [x.transpose(order) if k in self.arrays else x for k, x in enumerate(given)]
+        return tuple([y.transpose(back) for y in self(turned)])
 
     def _constants(self, given: Sequence[Any]) -> list[Array]:
         values = [*given, *[None] * len(self.expression.steps)]

@@ -73,11 +73,11 @@ class Fused:
         return found if trace.several else found[0]
 
     def _is_small(self, x: Any) -> bool:
-        """Whether to call a rule as it is, as can be seen of its first argument: the short way out."""
+        """Whether to call a rule as it is, as can be seen of its first argument's type and size: the short way out."""
         if type(x) is Var:
             x = x.value
         home = _HOMES.get(type(x), _UNKNOWN)
-        return home is None or (home is not _UNKNOWN and x.size < home[1].smallest)
+        return home is None or (home is not _UNKNOWN and (not home[1].rules or x.size < home[1].smallest))
 
     def each(self, rows: Sequence[Sequence[Array]], *others: Any) -> list[tuple[Array, ...]]:
         """The function of every row of arrays, (*row, *others): where the library can, all of them in one launch.

@@ -227,3 +227,29 @@ def test_random_expressions(steps):
         found.append([*values, *pullback((x, y))])
     for ours, theirs in zip(*found, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+LAYOUTS = {
+    "in order": lambda x: x,
+    "samples last": lambda x: x.transpose(2, 0, 1),
+    "turned": lambda x: x.T,
+    "with gaps": lambda x: x[:, ::2],
+    "turned, with gaps": lambda x: x.T[::2],
+    "backwards": lambda x: x[::-1],
+    "stretched": lambda x: np.broadcast_to(x[:1], x.shape),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_results_lie_in_memory_as_the_functions_own_do(name):
+    """A network's next convolution reads them: in another order it has to move them first."""
+    rng = np.random.default_rng(0)
+    x, y = (LAYOUTS[name](rng.random((40, 50, 60), dtype="float32")) for _ in range(2))
+
+    def f(x, y):
+        return x * 2.0 + y, x - y
+
+    for ours, theirs in zip(fuse(f)(x, y), f(x, y), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+        if name not in ("stretched", "backwards"):  # of these NumPy's own lie as it likes
+            assert ours.strides == theirs.strides
