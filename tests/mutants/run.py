@@ -171,6 +171,7 @@ def run_tests(files: list[str], plugin: object | None, *options: str) -> int:
     import pytest
 
     _forget_nnx()
+    os.environ.pop("PYTEST_ADDOPTS", None)  # options of a run that this one is part of
     quiet = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "--tb=no", f"--rootdir={HERE.parent}"]
     return int(
         pytest.main([*quiet, *options, *(str(HERE / name) for name in files)], plugins=[plugin] if plugin else [])
