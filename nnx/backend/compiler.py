@@ -17,7 +17,8 @@ class Compiler(NamedTuple):
     trace: (pure, inputs) -> (used, build). `pure` is called once, with the list of the inputs as tracers, and returns a
     list of arrays. used: positions of the inputs that matter. build(donated positions, of those that are used) is the
     program: it takes the used inputs, and returns what pure does. Where the library lets a user read a donated array
-    afterwards, the program has `overwrites`, positions among its arguments, and own(x, alone): what to give for x.
+    afterwards, the program has `overwrites`, positions among its arguments, own(x, alone), what to give for x, and
+    owner(x), the array in whose memory x lies.
     """
 
     form: Callable[[Array], Any]

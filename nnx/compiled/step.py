@@ -81,10 +81,17 @@ class Ready:
         changed = [(x, y) for x, y in zip(state, last, strict=True) if x is not y]
         return all(form(x) == form(y) for x, y in changed) and once(state)[1] == self.program.at
 
-    def count(self) -> None:
-        """Note how many references there are to each array that the next call may overwrite: all are nnx's own."""
-        state = self.state
-        self.counts = [getrefcount(state[k]) for k in self.guarded]
+    def count(self, given: Any) -> None:
+        """Note how many references there are to each array that the next call may overwrite: all are nnx's own.
+
+        given: the call's results and arguments, which are a user's: 0 for an array in whose memory one of them lies.
+        """
+        if not self.guarded:
+            return
+        state, owner = self.state, self.program.run.owner
+        returned = {id(owner(x)) for x in leaves(given) if is_array(x)}
+        now = [0 if id(state[k]) in returned else getrefcount(state[k]) for k in self.guarded]
+        self.counts = list(map(min, now, self.counts)) if self.counts else now
 
     def alone(self) -> Collection[int]:
         """The positions of those that nobody has taken a reference to since."""
@@ -102,7 +109,6 @@ class Compiled:
         self.programs: dict[Any, Program] = {}
         self.traces = 0
         self.ready: Ready | None = None
-        self.alone: Collection[int] = ()
 
     @property
     def text(self) -> str:
@@ -111,20 +117,21 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """See compile."""
-        self.alone = self.ready.alone() if self.ready is not None else ()
-        output = self._dispatched(args, kwargs)
+        alone = self.ready.alone() if self.ready is not None else ()
+        output = self._dispatched(args, kwargs, alone)
         if self.ready is not None:
-            self.ready.count()
+            self.ready.count((output, args, kwargs))
         return output
 
-    def _dispatched(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _dispatched(self, args: tuple[Any, ...], kwargs: dict[str, Any], alone: Collection[int]) -> Any:
         ready = self.ready
         if ready is not None and ready.dtype is autocast_dtype() and all(part.still() for part in self.parts):
             found = Found(args, kwargs, ready.form)
             if found.forms == ready.forms:
                 call = self._call(found)
                 if ready.fits(call):
-                    return self._run(ready, call)
+                    # not what somebody has put into the state since
+                    return self._run(ready, call, {k for k in alone if call.state[k] is ready.state[k]})
         return self._anew(args, kwargs)
 
     def _call(self, found: Found) -> Call:
@@ -176,9 +183,9 @@ class Compiled:
         self._say()
         return program, sum(ask() for ask in asked) > 0
 
-    def _run(self, ready: Ready, call: Call) -> Any:
+    def _run(self, ready: Ready, call: Call, alone: Collection[int] = ()) -> Any:
         program = ready.program
-        state, output = program(call, self.alone)
+        state, output = program(call, alone)
         self.ready = None  # until all is in its place
         start, numbers = 0, iter(call.numbers)
         for part, places, refs, moves in program.ways:

@@ -114,8 +114,8 @@ def test_steps_are_the_eager_ones_to_the_bit(backend, net, rule):
         np.testing.assert_array_equal(others[name], x, err_msg=name)
 
 
-def big():
-    """A model whose arrays are written over, an optimizer, and the compiled step."""
+def big(more=lambda model: None):
+    """A model whose arrays are written over, an optimizer, and the compiled step, which returns the loss and more."""
     nnx.seed(0)
     model, optimizer = nnx.Sequential(nnx.Linear(100, 90), nnx.ReLU(), nnx.Linear(90, 100)), nnx.optim.Adam(0.01)
     value_and_grad = nnx.value_and_grad(lambda model, x: nnx.losses.mse_loss(model(x), x))
@@ -123,7 +123,7 @@ def big():
     def step(x):
         loss, grads = value_and_grad(model, x)
         optimizer.update(model, grads)
-        return loss
+        return loss, more(model)
 
     return model, optimizer, nnx.compile(step, state=(model, optimizer))
 
@@ -156,6 +156,63 @@ def test_what_a_user_holds_stays(backend, what, when):
         step(x)
         np.testing.assert_array_equal(nnx.to_numpy(held), expected)
     assert not np.array_equal(nnx.to_numpy(model.layers[0].weight), reference)
+
+
+@pytest.mark.parametrize("when", [0, 1, 3])
+@pytest.mark.parametrize("what", [lambda w: w, lambda w: w[:2, :], lambda w: [{"in a nest": w.T}]])
+def test_what_a_step_has_returned_stays(backend, what, when):
+    """A parameter, or a view of one, among the results is a user's from the moment that the step returns."""
+    _, _, step = big(lambda model: what(model.layers[0].weight))
+    x = nnx.random.normal((8, 100))
+    for _ in range(when):
+        step(x)
+    held = step(x)[1]
+    held = held[0]["in a nest"] if type(held) is list else held
+    expected = nnx.to_numpy(held).copy()
+    for _ in range(3):
+        step(x)
+        np.testing.assert_array_equal(nnx.to_numpy(held), expected)
+
+
+@pytest.mark.parametrize("when", [1, 3])
+def test_what_a_user_puts_into_the_state_stays(backend, when):
+    model, _, step = big()
+    x = nnx.random.normal((8, 100))
+    for _ in range(when):
+        step(x)
+    mine = nnx.random.normal((90, 100))
+    expected = mine.copy()
+    model.layers[0].weight = mine
+    for _ in range(3):
+        step(x)
+        np.testing.assert_array_equal(mine, expected)
+    assert not np.array_equal(model.layers[0].weight, expected)
+
+
+class Keeping(nnx.Module):
+    """Keeps its last input as a buffer, which the step then moves."""
+
+    def __init__(self):
+        self.register_buffer("seen", np.zeros((100, 90), "float32"))
+
+    def __call__(self, x):
+        self.seen = x
+        return x
+
+
+def test_an_argument_that_became_state_stays(backend):
+    model = Keeping()
+
+    def keep(x):
+        old = model.seen
+        return nnx.namespace(x).sum(old * 2.0 + model(x))
+
+    step = nnx.compile(keep, state=model)
+    batches = [np.full((100, 90), k, "float32") for k in range(1, 6)]
+    found = [float(step(x)) for x in batches]
+    assert found == [9000.0 * (2 * (k - 1) + k) for k in range(1, 6)]
+    for k, x in enumerate(batches, 1):
+        assert (x == k).all()
 
 
 READS = {

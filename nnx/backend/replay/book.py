@@ -80,8 +80,8 @@ class Book:
 
     def change(self, function: Callable[..., Any], *args: Any) -> None:
         """A call that changes its first argument in place. Raises TypeError if that is not the step's own."""
-        whole = _owner(args[0].value)
-        if any(_owner(x.value) is whole for x in self.inputs):
+        whole = owner(args[0].value)
+        if any(owner(x.value) is whole for x in self.inputs):
             raise TypeError(
                 "an assignment would change an array that the step was given: assign to a copy of it, "
                 "xp.asarray(x, copy=True)"
@@ -106,10 +106,10 @@ def _is_array_of_its_own(result: Any, given: Any) -> bool:
     """Whether a result shares no memory with what it was computed from, as far as the library tells."""
     if not is_array(result) or not hasattr(result, "base") or any(type(x) is FunctionType for x in leaves(given)):
         return False  # a pullback may return what it keeps
-    return all(_owner(x) is not _owner(result) for x in leaves(given) if is_array(x))
+    return all(owner(x) is not owner(result) for x in leaves(given) if is_array(x))
 
 
-def _owner(x: Any) -> Any:
+def owner(x: Any) -> Any:
     """The array in whose memory x lies."""
     while getattr(x, "base", None) is not None:
         x = x.base

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from nnx.backend.arrays import is_array
-from nnx.backend.replay.book import Book, Line, Ref, StandIn, leaves
+from nnx.backend.replay.book import Book, Line, Ref, StandIn, leaves, owner
 from nnx.backend.replay.traced import item, transpose
 from nnx.typing import Array
 
@@ -204,7 +204,7 @@ def compiled(writer: Writer, used: list[int]) -> Any:
     exec(compile(source, file, "exec"), writer.constants)
     linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
     program: Any = writer.constants[name]
-    program.text, program.own = source, own
+    program.text, program.own, program.owner = source, own, owner
     changed = writer.overwritten & writer.given
     program.overwrites = [at for at, k in enumerate(used) if f"a{k}" in changed]
     return program
