@@ -22,7 +22,7 @@ class Operations:
     @classmethod
     def namespace(cls) -> Namespace:
         """The library's namespace."""
-        raise NotImplementedError
+        raise NotImplementedError  # Backend has it: these operations are part of one
 
     @classmethod
     @cache

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Never
 from nnx.autodiff.var import Var
 from nnx.backend import is_array, is_scalar
 from nnx.backend.expressions import Argument, Kind, Literal, is_number
+from nnx.backend.operators import BINARY, COMPARED, UNARY
 from nnx.fusion.graph import CannotBeFused, Graph
 from nnx.typing import DType, Namespace
 
@@ -113,29 +114,6 @@ def apply(name: str, *args: Any) -> Any:
 
 # ---- operators -------------------------------------------------------------------------------------------------------
 
-BINARY = {
-    "add": "add",
-    "sub": "subtract",
-    "mul": "multiply",
-    "truediv": "divide",
-    "floordiv": "floor_divide",
-    "mod": "remainder",
-    "pow": "pow",
-    "and": "bitwise_and",
-    "or": "bitwise_or",
-    "xor": "bitwise_xor",
-    "lshift": "bitwise_left_shift",
-    "rshift": "bitwise_right_shift",
-}
-COMPARED = {
-    "lt": "less",
-    "le": "less_equal",
-    "gt": "greater",
-    "ge": "greater_equal",
-    "eq": "equal",
-    "ne": "not_equal",
-}
-UNARY = {"neg": "negative", "pos": "positive", "abs": "abs", "invert": "bitwise_invert"}
 REFUSED = {
     "bool": "a branch on",
     "float": "float() of",

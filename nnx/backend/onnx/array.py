@@ -73,7 +73,7 @@ class Traced:
         )
 
     __bool__ = __float__ = __int__ = __index__ = __complex__ = __iter__ = __array__ = _refuse
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # == gives an array: object's type says a method
 
 
 def _operator(name: str, function: str, swapped: bool = False) -> None:

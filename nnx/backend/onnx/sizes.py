@@ -33,7 +33,7 @@ class Size:
         self.value, self.write, self.compares = value, write, compares
 
     def __index__(self) -> int:
-        return operator.index(self.value)  # type: ignore[arg-type]
+        return operator.index(self.value)  # type: ignore[arg-type]  # a float raises Python's own TypeError
 
     def __int__(self) -> int:
         return int(self.value)

@@ -11,6 +11,7 @@ from functools import cache, wraps
 from typing import Any, NoReturn
 
 from nnx.backend import arrays
+from nnx.backend.operators import BINARY, COMPARED, UNARY
 from nnx.backend.replay.book import NUMBERS, StandIn, ValueRead, plain, stand_ins
 from nnx.typing import Array, Device, DType, Namespace, Shape
 
@@ -122,28 +123,11 @@ def _set(x: Array, key: Any, value: Array) -> None:
     x[key] = value
 
 
-OPERATORS = {
-    "add": "add",
-    "sub": "subtract",
-    "mul": "multiply",
-    "truediv": "divide",
-    "floordiv": "floor_divide",
-    "mod": "remainder",
-    "matmul": "matmul",
-    "and": "bitwise_and",
-    "or": "bitwise_or",
-    "xor": "bitwise_xor",
-    "lshift": "bitwise_left_shift",
-    "rshift": "bitwise_right_shift",
-    "lt": "less",
-    "le": "less_equal",
-    "gt": "greater",
-    "ge": "greater_equal",
-    "eq": "equal",
-    "ne": "not_equal",
-    "pow": "",  # the operator knows squares and roots, the function does not
-}
-"""Python's operators, and the functions that are noted in their place: these can write where they are told."""
+OPERATORS = BINARY | COMPARED | {"matmul": "matmul", "pow": ""}
+"""Python's operators, and the functions that are noted in their place: these can write where they are told.
+
+The power is noted as the operator: it knows squares and roots, the function does not.
+"""
 
 
 def _operator(name: str, standard: str, reflected: bool) -> Callable[..., Any]:
@@ -182,9 +166,9 @@ def _meets(other: Any) -> bool:
 
 for _name, _standard in OPERATORS.items():
     setattr(Traced, f"__{_name}__", _operator(_name, _standard, reflected=False))
-    if _name not in ("lt", "le", "gt", "ge", "eq", "ne"):
+    if _name not in COMPARED:
         setattr(Traced, f"__r{_name}__", _operator(_name, _standard, reflected=True))
-for _name, _standard in {"neg": "negative", "pos": "positive", "abs": "abs", "invert": "bitwise_invert"}.items():
+for _name, _standard in UNARY.items():
     setattr(Traced, f"__{_name}__", _unary(_name, _standard))
 
 
