@@ -198,10 +198,11 @@ class Lifted:
             g = grads[moved[id(var)][1] if id(var) in moved else var.index]
             return namespace(var.value).zeros_like(var.value) if g is None else g
 
-        if type(watched) is Var:
-            return gradient(watched)
-        if type(watched) is dict:  # a Module's: flat
-            return {path: gradient(x) if type(x) is Var else self.gradients(x, grads) for path, x in watched.items()}
+        if type(watched) is dict and not moved:  # nearly always a Module's: flat
+            found = {
+                path: grads[x.index] if type(x) is Var else self.gradients(x, grads) for path, x in watched.items()
+            }
+            return {path: gradient(watched[path]) if g is None else g for path, g in found.items()}
         return tree_map(gradient, watched)
 
 

@@ -235,7 +235,9 @@ def _home(kind: type, args: Sequence[Any]) -> tuple[type[Backend], Fuser] | None
 
 def worthwhile(x: Array) -> bool:
     """Whether a kernel for an array as large as x would save time; false where there are no kernels."""
-    home = _home(type(x), (x,))
+    home = _HOMES.get(type(x), _UNKNOWN)
+    if home is _UNKNOWN:
+        home = _home(type(x), (x,))
     return home is not None and x.size >= home[1].smallest
 
 

@@ -153,20 +153,18 @@ class Optimizer(Saved):
             return
         count = len(rules.slots)
         rows: list[Row] = []
-        rest = [(path, p, grads[path]) for path, p in params.items() if path not in packed]
-        for path, p, g in rest:
-            there = self._state.get(path)
-            fresh = there is None or len(there) != count or (count and there[0].shape != p.shape)
-            slots: Slots = there if there is not None and not fresh else rules._join(path, p)
+        rest = [path for path in params if path not in packed] if packed else params
+        for path in rest:
+            p, g, slots = params[path], grads[path], self._state.get(path)
+            if slots is None or len(slots) != count or (count and slots[0].shape != p.shape):
+                slots = rules._join(path, p)
             if type(g) is not type(p) and are_mixed(p, g):
                 raise mixed(p, g)
             rows.append((rules._rule(now - self.missed[path]) if path in self.missed else rule, (p, g, *slots)))
-        moved = dict(packed)
-        for (path, _, _), arrays in zip(rest, applied(rows), strict=True):
-            moved[path] = arrays[0]
-            if count or path not in self._state:
-                kept[path] = arrays[1:]
-        new |= {path: moved[path] for path in params} if packed else moved
+        for path, arrays in zip(rest, applied(rows), strict=True):
+            packed[path] = arrays[0]
+            kept[path] = arrays[1:]
+        new |= {path: packed[path] for path in params}
 
     def _finish(self, params: dict[str, Array], kept: dict[str, Slots], now: int) -> None:
         """Count the step, for the parameters that it left out, too."""

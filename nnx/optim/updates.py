@@ -24,8 +24,8 @@ class Update(NamedTuple):
 
     def __call__(self, p: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
         """The new arrays. Small ones by the plain function: a kernel's call takes longer than what it saves."""
-        run = self.function if worthwhile(p) else self.function.plain
-        found: tuple[Array, ...] = run(p, g, *slots, *self.numbers)
+        function = self.function
+        found: tuple[Array, ...] = (function if worthwhile(p) else function.plain)(p, g, *slots, *self.numbers)
         return found
 
     def each(self, rows: list[tuple[Array, ...]]) -> list[tuple[Array, ...]]:
