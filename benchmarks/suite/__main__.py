@@ -4,6 +4,7 @@
 
 Rows by name or pattern (train:lenet, "inference:*"; --list shows them). Peers that are not installed are left out.
 `--clock cpu` counts the process's processor time: for a machine that is shared, with one thread set as above.
+NNX_FUSE_NUMBA=now has numba's loops (extra `fast`) compiled before anything is timed, NNX_FUSE_NUMBA=0 goes without.
 Kernel launches on CuPy: `nnx bench --count --backend cupy --counters tests.cuda_emulator`.
 """
 

@@ -9,19 +9,20 @@ from pathlib import Path
 
 from benchmarks.suite.measure import ratios
 
-PACKAGES = ("numpy", "torch", "jax", "scikit-learn")
+PACKAGES = ("numpy", "numba", "torch", "jax", "scikit-learn")
 HEAD = f"{'row':18}{'nnx':>14}   {'peers':44} {'nnx ÷ peer (goal)':40} {'÷ goal':10} agree to"
 
 
 def machine():
-    """The processor, how many of them this process may use, and their share of OpenMP's threads."""
+    """The processor, how many of them this process may use, OpenMP's threads, and when numba's loops are compiled."""
     processor = platform.processor() or platform.machine()
     path = Path("/proc/cpuinfo")
     if path.exists():
         names = [line.partition(":")[2].strip() for line in path.read_text().splitlines() if "model name" in line]
         processor = names[0] if names else processor
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"processor": processor, "cores": cores, "threads": os.environ.get("OMP_NUM_THREADS", "default")}
+    threads, loops = os.environ.get("OMP_NUM_THREADS", "default"), os.environ.get("NNX_FUSE_NUMBA", "once they pay")
+    return {"processor": processor, "cores": cores, "threads": threads, "numba's loops": loops}
 
 
 def versions():

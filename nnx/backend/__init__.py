@@ -15,6 +15,7 @@ from nnx.backend.arrays import (
     lasts,
     mixed,
     namespace,
+    number_of,
     register_box,
     to_numpy,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "lasts",
     "mixed",
     "namespace",
+    "number_of",
     "register",
     "register_box",
     "set_backend",

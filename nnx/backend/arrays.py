@@ -50,6 +50,12 @@ def is_scalar(x: object) -> bool:
     return is_array(x) and not hasattr(type(x), "__setitem__")
 
 
+def number_of(x: object) -> type | None:
+    """float or int, if x stands for a Python number in a step that is being written down; else None."""
+    found: type | None = getattr(x, "number", None)
+    return found if found is float or found is int else None
+
+
 def _library(x: object) -> type[Backend] | None:
     try:
         return _BACKENDS[type(x)]

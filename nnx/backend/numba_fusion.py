@@ -3,7 +3,8 @@
 Ten of NumPy's passes over a block in cache take eight times as long (measured: Adam of 670,000 on one thread, 283 µs
 and 2,300). Numbers are the same, bit for bit, as no step is reordered or contracted. Only for arithmetic, roots,
 comparisons and choices: PyPI's numba computes exp, tanh and log one by one, where NumPy's own are vectorised. To
-compile takes a second, so it is done for what has been called a few times. NNX_FUSE_NUMBA=0 turns it off.
+compile takes a second, so it is done for what has computed a lot. NNX_FUSE_NUMBA=0 turns it off, NNX_FUSE_NUMBA=now
+compiles at the first call: for trainings that will be long, and for benchmarks.
 """
 
 import importlib.util
@@ -19,7 +20,7 @@ from nnx.backend import numbers, ufuncs
 from nnx.backend.expressions import Argument, Expression, Literal, Step, is_number
 from nnx.typing import Array, DType
 
-AFTER = 1 << 29
+AFTER = 0 if os.environ.get("NNX_FUSE_NUMBA") == "now" else 1 << 29
 """Elements that a kernel computes in blocks before its loop is compiled: that takes a second or two, and saves about
 1.5 ns an element (measured: Adam), so that a short training does without."""
 SOURCES = {

@@ -11,7 +11,7 @@ from typing import Any
 from nnx.autodiff.rules.common import like, unbroadcast
 from nnx.autodiff.tape import lift, op, resolve
 from nnx.autodiff.var import Var
-from nnx.backend import Backend, are_mixed, backend_of, innermost, is_array, mixed, namespace
+from nnx.backend import Backend, are_mixed, backend_of, innermost, is_array, mixed, namespace, number_of
 from nnx.backend.expressions import Fuser
 from nnx.fusion.graph import CannotBeFused
 from nnx.fusion.namespace import is_real
@@ -76,8 +76,13 @@ class Fused:
         """Whether to call a rule as it is, as can be seen of its first argument's type and size: the short way out."""
         if type(x) is Var:
             x = x.value
-        home = _HOMES.get(type(x), _UNKNOWN)
-        return home is None or (home is not _UNKNOWN and (not home[1].rules or x.size < home[1].smallest))
+        try:
+            home = _HOMES[type(x)]
+        except KeyError:
+            if not is_array(x) or type(x) is Var:
+                return False
+            home = _home(type(x), (x,))
+        return home is None or not home[1].rules or x.size < home[1].smallest
 
     def each(self, rows: Sequence[Sequence[Array]], *others: Any) -> list[tuple[Array, ...]]:
         """The function of every row of arrays, (*row, *others): where the library can, all of them in one launch.
@@ -119,6 +124,10 @@ class Fused:
             if kind is None:
                 kind = t
             elif t is not kind:
+                number = number_of(a)
+                if number is not None:
+                    key.append(number)
+                    continue
                 if are_mixed(*args):
                     raise mixed(*args)
                 return None  # a subclass, or a scalar of NumPy's: their own rules
@@ -218,7 +227,6 @@ def _one_shape(trace: Trace, values: Sequence[Any]) -> bool:
 
 
 _HOMES: dict[type, Any] = {}
-_UNKNOWN: Any = ()
 
 
 def _home(kind: type, args: Sequence[Any]) -> tuple[type[Backend], Fuser] | None:
@@ -235,8 +243,9 @@ def _home(kind: type, args: Sequence[Any]) -> tuple[type[Backend], Fuser] | None
 
 def worthwhile(x: Array) -> bool:
     """Whether a kernel for an array as large as x would save time; false where there are no kernels."""
-    home = _HOMES.get(type(x), _UNKNOWN)
-    if home is _UNKNOWN:
+    try:
+        home = _HOMES[type(x)]
+    except KeyError:
         home = _home(type(x), (x,))
     return home is not None and x.size >= home[1].smallest
 

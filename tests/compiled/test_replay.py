@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import nnx
+from nnx.backend import numba_fusion
 from nnx.backend.replay import compiler_of
 from nnx.backend.replay.book import ValueRead
 
@@ -63,8 +64,14 @@ def mlp():
     return nnx.Sequential(*first, nnx.Linear(30, 20), nnx.Tanh(), nnx.Linear(20, 3))
 
 
+def wide():
+    """With arrays so large that their elementwise functions are kernels."""
+    return nnx.Sequential(nnx.Linear(4, 9000), nnx.SiLU(), nnx.Dropout(0.3), nnx.Linear(9000, 3))
+
+
 rng = np.random.default_rng(0)
 NETS = {
+    "wide": (wide, rng.normal(size=(6, 4)).astype("float32")),
     "mlp": (mlp, rng.normal(size=(6, 4)).astype("float32")),
     "images": (images, rng.normal(size=(6, 1, 8, 8)).astype("float32")),
     "lstm": (Last, rng.normal(size=(6, 4, 5)).astype("float32")),
@@ -112,6 +119,25 @@ def test_steps_are_the_eager_ones_to_the_bit(backend, net, rule):
     assert arrays.keys() == others.keys()
     for name, x in arrays.items():
         np.testing.assert_array_equal(others[name], x, err_msg=name)
+
+
+def test_kernels_are_one_line_and_numba_may_run_them(backend, monkeypatch):
+    pytest.importorskip("numba", reason="numba is not installed: the extra `fast`")
+    monkeypatch.setattr(numba_fusion, "AFTER", 0)
+    weights = []
+    for compiled in (False, True):
+        nnx.seed(0)
+        model, optimizer = nnx.Linear(200, 200), nnx.optim.AdamW(0.01)
+
+        def step(grads, model=model, optimizer=optimizer):
+            optimizer.update(model, grads)
+
+        run = nnx.compile(step, state=(model, optimizer)) if compiled else step
+        for k in range(3):
+            run({"weight": model.weight * (k + 1.0), "bias": model.bias})
+        weights.append(model.weight)
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert run.text.count("fused") == 1  # the bias is small
 
 
 def big(more=lambda model: None):

@@ -95,11 +95,13 @@ def test_what_numba_is_not_for():
         assert next(iter(fused.traces.values())).forward.kernel.loop is None
 
 
-def test_numba_can_be_turned_off():
-    code = "from nnx.backend import numba_fusion as f; print(f.available())"
-    environment = {**os.environ, "NNX_FUSE_NUMBA": "0"}
-    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "False"
+def test_numba_can_be_turned_off_and_asked_for_at_once():
+    pytest.importorskip("numba", reason="numba is not installed: the extra `fast`")
+    code = "from nnx.backend import numba_fusion as f; print(f.available(), f.AFTER > 0)"
+    for asked, expected in {"0": "False True", "1": "True True", "now": "True False"}.items():
+        environment = {**os.environ, "NNX_FUSE_NUMBA": asked}
+        run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        assert run.stdout.strip() == expected
 
 
 # ---- memory ----------------------------------------------------------------------------------------------------------

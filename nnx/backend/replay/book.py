@@ -44,18 +44,19 @@ class StandIn:
 class Book:
     """Lines; and what each variable was in the run that was written down.
 
-    kind: the stand-in of an array   inputs: what the program takes, the first variables
+    kind, number: the stand-ins of an array and of a Python number   inputs: what the program takes, the first variables
     """
 
-    def __init__(self, kind: type[StandIn], inputs: list[Any]) -> None:
-        self.kind = kind
+    def __init__(self, kind: type[StandIn], number: type[StandIn], inputs: list[Any]) -> None:
+        self.kind, self.number = kind, number
         self.lines: list[Line] = []
         self.values: list[Any] = []
         self.inputs = [self._new(x) for x in inputs]
 
     def _new(self, value: Any) -> StandIn:
         self.values.append(value)
-        return self.kind(self, len(self.values) - 1, value)
+        kind = self.number if type(value) in NUMBERS else self.kind
+        return kind(self, len(self.values) - 1, value)
 
     def call(
         self,
@@ -63,10 +64,11 @@ class Book:
         args: Any,
         kwargs: Any = None,
         noted: Callable[..., Any] | None = None,
+        new: bool = False,
     ) -> Any:
         """function(*args, **kwargs), some of which are stand-ins; what comes out is one, too.
 
-        The call is noted, as one of `noted` if that is given.
+        The call is noted, as one of `noted` if that is given. new: it promises arrays in memory of their own
         """
         given = list(stand_ins((args, kwargs)))
         if any(x.book is not self for x in given):
@@ -75,7 +77,7 @@ class Book:
         if hasattr(result, "item") and all(type(x.value) in NUMBERS for x in given):
             # Python's numbers stay such: the library's own, of 64 bits, would widen what they meet
             function, result = as_number(function), result.item()
-        fresh = _is_array_of_its_own(result, plain((args, kwargs)))
+        fresh = new or _is_array_of_its_own(result, plain((args, kwargs)))
         return self._noted(result, noted or function, referred(args), referred(kwargs or {}), fresh)
 
     def change(self, function: Callable[..., Any], *args: Any) -> None:
@@ -95,7 +97,8 @@ class Book:
         x = self._new(result)
         self.lines.append(Line(x.at, function, args, kwargs, fresh))
         if isinstance(result, tuple | list):
-            parts = [self._noted(part, operator.getitem, (Ref(x.at), k), {}, False) for k, part in enumerate(result)]
+            own = fresh  # also of what holds it: nobody looks there any more
+            parts = [self._noted(part, operator.getitem, (Ref(x.at), k), {}, own) for k, part in enumerate(result)]
             return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
         if type(result) is FunctionType:
             return lambda *args: self.call(_called, (x, *args))

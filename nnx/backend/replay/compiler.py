@@ -31,7 +31,8 @@ def compiler_of(library: Any) -> Compiler:
     def trace(
         pure: Callable[[list[Any]], list[Array]], inputs: list[Any]
     ) -> tuple[list[int], Callable[[list[int]], Callable[..., Any]]]:
-        book = Book(recording(library).kind, inputs)
+        recorded = recording(library)
+        book = Book(recorded.kind, recorded.number, inputs)
         outputs = pure(list(book.inputs))
         lines = needed(book, outputs)
         used = used_inputs(book, lines, outputs)

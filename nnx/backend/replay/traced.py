@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from nnx.backend import arrays
 from nnx.backend.operators import BINARY, COMPARED, UNARY
 from nnx.backend.replay.book import NUMBERS, StandIn, ValueRead, plain, stand_ins
+from nnx.backend.replay.fuser import NotingFuser
 from nnx.typing import Array, Device, DType, Namespace, Shape
 
 BY_VALUE = frozenset("nonzero unique_all unique_counts unique_inverse unique_values".split())  # noqa: SIM905
@@ -107,6 +108,17 @@ class Traced(StandIn):
     def to_device(self, device: Device, /, *, stream: Any = None) -> Any:
         """On another device."""
         return self.library.to_device(self, device)
+
+
+class TracedNumber(Traced):
+    """A Python number: a learning rate, a count."""
+
+    __slots__ = ()
+
+    @property
+    def number(self) -> type:
+        """Of which type."""
+        return type(self.value)
 
 
 def transpose(x: Array) -> Array:
@@ -267,12 +279,15 @@ def recording(library: Any) -> Any:
         "kernel": staticmethod(own.get),
         "to_numpy": staticmethod(_unread),
         "compiler": staticmethod(lambda: None),
-        "fuser": staticmethod(lambda: None),
     }
     for name in ("index_add", "set_item", "to_device", "pack"):
         facts[name] = staticmethod(opaque(getattr(library, name)))
     found: Any = type(f"Recording{library.__name__}", (library,), facts)
-    kind = type("Traced", (Traced,), {"__slots__": (), "library": found})
-    arrays.register_kind(kind, found)
-    found.kind = kind
+    for name, base in (("kind", Traced), ("number", TracedNumber)):
+        kind = type(base.__name__, (base,), {"__slots__": (), "library": found})
+        arrays.register_kind(kind, found)
+        setattr(found, name, kind)
+    fuser = library.fuser()
+    noting = None if fuser is None else NotingFuser(fuser, found.kind)
+    found.fuser = staticmethod(lambda: noting)
     return found
