@@ -12,6 +12,7 @@ import numpy as np
 import nnx
 from nnx.cli import config, sources
 from nnx.cli.arrays import Source, fingerprint
+from nnx.cli.builtin import BUILT_IN
 from nnx.cli.models import ARGUMENTS, FAMILIES, build
 from nnx.cli.options import folder_name
 from nnx.cli.output import add_json, examples, words_elsewhere, write_json
@@ -53,8 +54,7 @@ models, and what --set and config.toml can say of each:
 def register(commands: Any) -> None:
     """Add the command to the parser."""
     how = examples(*EXAMPLES)
-    rows = [f"  {kind:9} {', '.join(f'{k}={v}' for k, v in row.defaults.items())}" for kind, row in FAMILIES.items()]
-    how["epilog"] += "\n" + CONFIG + "\n".join(rows)
+    how["epilog"] += "\n" + CONFIG + "\n".join(f"  {kind:9} {defaults(kind)}" for kind in FAMILIES)
     command = commands.add_parser(
         "train",
         help="train a model on real data",
@@ -66,6 +66,12 @@ def register(commands: Any) -> None:
     command.set_defaults(run=run)
 
 
+def defaults(kind: str) -> str:
+    """The arguments of a family and their defaults, in words."""
+    found = FAMILIES[kind].defaults.items()
+    return ", ".join(f"{name}={'auto' if v is None else v}" for name, v in found) or "(as it was published)"
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """All options; those that are not given are not in the result."""
 
@@ -73,12 +79,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(name, help=help, default=argparse.SUPPRESS, **how)
 
     rows = list(SETTINGS.items())
-    for name, setting in rows[:7]:
+    for name, setting in rows[:8]:
         add_option(parser, name, setting)
     add("--model", "the family (mlp)", choices=tuple(FAMILIES))
     for name in ("hidden", "activation", "dropout"):
         add_option(parser, name, ARGUMENTS[name])
-    for name, setting in rows[7:]:
+    for name, setting in rows[8:]:
         add_option(parser, name, setting)
     add("--config", "settings from a TOML file; options count more", type=Path, metavar="FILE")
     add("--set", "any setting by its name, the model's too", action="append", metavar="NAME=VALUE")
@@ -189,7 +195,7 @@ def describe(
     model: nnx.Module,
 ) -> dict[str, Any]:
     """What was asked for, on what it runs, and what is done to data: config.json."""
-    options = [] if args.data in sources.BUILT_IN else [n for n in ("data", "labels") if vars(args)[n] is not None]
+    options = [] if args.data in BUILT_IN else [n for n in ("data", "labels") if vars(args)[n] is not None]
     return {
         **{name: vars(args)[name] for name in SETTINGS},
         "model": args.model,
