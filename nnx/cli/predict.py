@@ -84,16 +84,23 @@ def _csv_source(saved: SavedRun, name: str) -> Source:
         text = _named("standard input", raw)
     columns = saved.preparation.columns
     how: dict[str, Any] = {"delimiter": saved.settings.delimiter}
-    if columns is None:
-        found = data.read_csv(text, **how)
-    elif all(column == f"column {column.rpartition(' ')[2]}" for column in columns):
-        found = data.read_csv(text, **how)
-        if found.x.shape[1] != len(columns):  # beside the features there is the target, or another one
-            text = _named(name, text.getvalue()) if name == "-" else text
-            found = data.read_csv(text, header=False, columns=columns, **how)
-    else:
-        found = data.read_csv(text, header=True, columns=columns, **how)
+    if columns is not None and not all(column == f"column {column.rpartition(' ')[2]}" for column in columns):
+        how |= {"header": True, "columns": columns}
+    elif columns is not None and _width(text, saved.settings.delimiter) != len(columns):
+        how |= {"header": False, "columns": columns}  # beside them there is the target, or more
+    found = data.read_csv(text, **how)
     return Source("standard input" if name == "-" else name, found.x, columns=found.columns)
+
+
+def _width(text: Any, delimiter: str) -> int:
+    """How many cells the first line has."""
+    from nnx.data.table import text_of
+
+    with text_of(text) as lines:
+        width = len(next(csv.reader(lines, delimiter=delimiter), []))
+    if isinstance(text, io.StringIO):
+        text.seek(0)
+    return width
 
 
 class _Text(io.StringIO):

@@ -76,7 +76,7 @@ def named(name: str, where: str) -> tuple[str, Setting]:
 def closest(name: str, known: Iterable[str]) -> str:
     """The names that come closest, in words; all of them if none does."""
     whole = {name.rpartition(".")[2]: name for name in known}
-    names = list(dict.fromkeys(difflib.get_close_matches(name.rpartition(".")[2].lower(), list(whole), 3, 0.5)))
+    names = list(dict.fromkeys(difflib.get_close_matches(name.rpartition(".")[2].lower(), list(whole), 3, 0.65)))
     return f"did you mean {' or '.join(whole[n] for n in names)}?" if names else f"there is {', '.join(whole.values())}"
 
 
