@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 import nnx
-from nnx.cli import backends, bench, train
+from nnx.cli import backends, bench, datasets, train
 
 USER_ERRORS = (nnx.BackendUnavailable, nnx.MixedBackends, OSError, MemoryError, ValueError, FloatingPointError)
 
@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"nnx {nnx.__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (train, backends, bench):
+    for command in (train, backends, bench, datasets):
         command.register(commands)
     return top
 
