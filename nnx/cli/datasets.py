@@ -20,11 +20,9 @@ Data is looked for in $NNX_DATA, the cache ($XDG_CACHE_HOME/nnx or ~/.cache/nnx)
 fetched goes into the first of these. A fetch that was broken off goes on where it ended. NNX_OFFLINE=1 never asks the
 network. verify ends with 1 if a file is missing or not the original, fetch with 1 if a set could not be had."""
 
-ACTIONS = ("list", "fetch", "verify", "path")
-
 
 def register(commands: Any) -> None:
-    """Add the command to the parser."""
+    """Add the command, and its own commands, to the parser."""
     command = commands.add_parser(
         "datasets",
         help="the built-in data sets: list, fetch, verify, path",
@@ -32,14 +30,26 @@ def register(commands: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("action", nargs="?", default="list", choices=ACTIONS, help="(list)", metavar="ACTION")
-    command.add_argument(
-        "names", nargs="*", metavar="NAME", help="of sets (list, verify: all; fetch, path: at least one)"
-    )
-    command.add_argument("--force", action="store_true", help="fetch: also what is there, in place of a damaged file")
-    command.add_argument("--quiet", action="store_true", help="fetch: show no progress")
     command.add_argument("--json", action="store_true", help="as JSON, for machines")
-    command.set_defaults(run=run)
+    actions = command.add_subparsers(dest="action", metavar="ACTION")
+    for name, (many, what) in ACTIONS.items():
+        action = actions.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+        action.add_argument(
+            "names", nargs=many, metavar="NAME", help="of a set; none: all" if many == "*" else "of a set"
+        )
+        action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="as JSON, for machines")
+        if name == "fetch":
+            action.add_argument("--force", action="store_true", help="also what is there, in place of a damaged file")
+            action.add_argument("--quiet", action="store_true", help="show no progress")
+    command.set_defaults(run=run, action="list", names=[])
+
+
+ACTIONS = {
+    "list": ("*", "the table (also without an ACTION)"),
+    "fetch": ("+", "fetch sets that are not here"),
+    "verify": ("*", "read every file that is here, and compare its checksum"),
+    "path": ("+", "print the folder that a set is in, or would go to"),
+}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,11 +60,6 @@ def run(args: argparse.Namespace) -> int:
     rows = [entry(name) for name in args.names]
     if args.action in ("list", "verify"):
         rows = rows or list(CATALOG.values())
-    elif not rows:
-        raise ValueError(f"nnx datasets {args.action}: expected the name of a set: {', '.join(CATALOG)}")
-    for option in ("force", "quiet"):
-        if getattr(args, option) and args.action != "fetch":
-            raise ValueError(f"--{option} belongs to `nnx datasets fetch`")
     return {"list": _list, "fetch": _fetch, "verify": _verify, "path": _path}[args.action](rows, args)
 
 

@@ -220,7 +220,7 @@ ROWS: tuple[BuiltIn, ...] = (
         (f"{UCI}abalone/",),
     ),
     BuiltIn(
-        "diabetes", "Diabetes", "table", (442,), (10,), None, "BSD-3-Clause (scikit-learn)",
+        "diabetes", "Diabetes", "table", (442,), (10,), None, "none stated; scikit-learn ships it",
         "https://doi.org/10.1214/009053604000000067",
         within="inside of scikit-learn",
     ),

@@ -103,8 +103,8 @@ class _Fetch:
             self.show.say(f"{self.target.name}: interrupted; {self.kept()}")
             raise
         raise FetchError(
-            f"expected to fetch {self.target}, got from {'; from '.join(failures)}. {self.kept().capitalize()}; or "
-            f"fetch {sources[0]} by other means and put it there"
+            f"expected to fetch {self.target}, got from {'; from '.join(failures)}; {self.kept()}; or fetch "
+            f"{sources[0]} by other means and put it there"
         )
 
     def from_one(self, url: str) -> str | None:
@@ -123,7 +123,7 @@ class _Fetch:
             except Passing as error:
                 failed += len(self.part) - before < 1 << 20
                 if failed >= self.attempts:
-                    return f"{error} ({self.attempts} attempts)"
+                    return f"{error} ({failed} attempt{'s' * (failed > 1)})"
                 self.show.say(f"{self.target.name}: {error}; trying again")
             time.sleep(PAUSE * 2 ** max(0, failed - 1))
 
