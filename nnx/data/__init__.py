@@ -1,5 +1,6 @@
 """Data on the host: sets, files, splits and checks are NumPy; a loader's batches are born on the active backend."""
 
+from nnx.data import transforms
 from nnx.data.catalog import CATALOG, BuiltIn
 from nnx.data.checks import check_finite, check_labels
 from nnx.data.dataset import ArrayDataset, Dataset, Subset
@@ -44,5 +45,6 @@ __all__ = [
     "shakespeare",
     "sonnets",
     "train_val_test_split",
+    "transforms",
     "write_idx",
 ]

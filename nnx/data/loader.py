@@ -18,8 +18,8 @@ from nnx.backend import get_backend, to_numpy
 from nnx.data.ahead import ahead_of
 from nnx.data.checks import Array, to_host
 from nnx.data.dataset import Dataset, Rows, gather
-from nnx.data.order import check_seed, permutation
-from nnx.random import uniform
+from nnx.data.order import check_seed, permutation, seed_of
+from nnx.random import scope, uniform
 
 __all__ = ["DataLoader"]
 
@@ -37,12 +37,14 @@ class DataLoader:
     where `dataset[i]` waits (files, decoding), hardly for arrays in memory.
     prefetch_factor: how many gathers each worker is ahead, 2 unless given
     pin_memory: on CUDA copy from pinned memory by a stream of its own, while the step before computes; else no effect
+    transform: of each batch, on its device (nnx.data.transforms): called with a tuple's arrays, else with the batch
 
     An iteration runs one epoch, and the next iteration the next epoch, also after a `break`. After `load_state_dict`
     the iteration takes up the saved epoch behind the last batch that had been handed out. Batches, their order and the
     state are the same with any number of workers; an error in one is raised where its batch would have come, and the
     threads end with the iteration, also one that is broken off. What a dataset draws at random it draws ahead, and with
-    several workers in no order.
+    several workers in no order. What `transform` draws from nnx.random depends on (seed, epoch, position) alone, so
+    that a resumed run sees the same images, and leaves the model's random numbers as they are.
 
     >>> from nnx.data import ArrayDataset
     >>> loader = DataLoader(ArrayDataset([[0.0], [1.0], [2.0]], [0, 1, 2]), batch_size=2)
@@ -62,6 +64,7 @@ class DataLoader:
         num_workers: int = 0,
         prefetch_factor: int | None = None,
         pin_memory: bool = False,
+        transform: Callable[..., Any] | None = None,
     ) -> None:
         _check_workers(num_workers, prefetch_factor)
         if batch_size < 1:
@@ -82,6 +85,7 @@ class DataLoader:
         self.epoch = 0  # the epoch under way, or the next one
         self.position = 0  # batches of it that were handed out
         self._resumed = False
+        self.transform = transform
         self._in_one_go = collate_fn is None and hasattr(dataset, "gather")
 
     def __len__(self) -> int:
@@ -97,9 +101,16 @@ class DataLoader:
         rows = rows[self.position * self.batch_size : len(self) * self.batch_size]
         positions = count(self.position + 1)
         for batch in self._batches(rows):
-            self.epoch, self.position = epoch, next(positions)
+            position = next(positions)
+            batch = batch if self.transform is None else self._transformed(batch, epoch, position)
+            self.epoch, self.position = epoch, position
             yield batch
         self.epoch, self.position = epoch + 1, 0
+
+    def _transformed(self, batch: Any, epoch: int, position: int) -> Any:
+        assert self.transform is not None
+        with scope(seed_of(self.seed, epoch, position)):
+            return self.transform(*batch) if isinstance(batch, tuple) else self.transform(batch)
 
     def state_dict(self) -> dict[str, int]:
         """Where the iteration stands, in plain numbers (they fit into JSON)."""
