@@ -7,6 +7,7 @@ from nnx.data.dataset import ArrayDataset, Dataset, Subset
 from nnx.data.fetching import FetchError, fetch
 from nnx.data.files import read_idx, read_npz, write_idx
 from nnx.data.loader import DataLoader
+from nnx.data.memmap import MemmapDataset, open_npy, write_npy
 from nnx.data.places import DatasetMissing
 from nnx.data.scaling import Standardize
 from nnx.data.sets import abalone, cifar10, diabetes, digits, fashion_mnist, iris, kmnist, mnist
@@ -23,6 +24,7 @@ __all__ = [
     "Dataset",
     "DatasetMissing",
     "FetchError",
+    "MemmapDataset",
     "Standardize",
     "Subset",
     "Table",
@@ -38,6 +40,7 @@ __all__ = [
     "iris",
     "kmnist",
     "mnist",
+    "open_npy",
     "random_split",
     "read_csv",
     "read_idx",
@@ -47,4 +50,5 @@ __all__ = [
     "train_val_test_split",
     "transforms",
     "write_idx",
+    "write_npy",
 ]
