@@ -310,6 +310,27 @@ def test_overfitting_and_what_helps():
     assert table["early stopping"]["epochs"] < 80
 
 
+def test_augmentation_cures_what_it_shows():
+    found, printed = ran("augmentation")
+    best = {trial: max(found, key=lambda method: found[method][trial]) for trial in found["nothing"]}
+    assert {trial: best[trial] for trial in ("moved", "noisy", "mirrored")} == {
+        "moved": "crop",
+        "noisy": "noise",
+        "mirrored": "flip",
+    }
+    assert best["as they are"] not in ("crop", "flip")
+    assert found["nothing"]["moved"] < 0.6 < 0.8 < found["crop"]["moved"]
+    assert f"{found['crop']['moved']:.3f}" in printed
+
+
+def test_augmentation_moves_images_by_one_pixel():
+    names = names_of("augmentation")
+    _, (x, _) = names["sets"](0)
+    moved = names["trials"](x)["moved"]
+    np.testing.assert_array_equal(moved[0, 0, :, 1:], x[0, 0, :, :-1])
+    np.testing.assert_array_equal(moved[-1, 0, :-1], x[-1, 0, 1:])
+
+
 def test_overfitting_sets_are_disjoint():
     (x, _), (val_x, _), (test_x, _) = names_of("overfitting")["sets"](0)
     assert len(x) + len(val_x) + len(test_x) == 1797

@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, predict, export, gradcheck, backends, bench.
+"""The command line: train, evaluate, predict, export, gradcheck, backends, bench, datasets.
 
 Exit codes: 0; 1 if a check failed or a training diverged; 2 for a user's mistake (an unknown option, a backend that
 cannot be used, a damaged file), which is one line on standard error (`NNX_DEBUG=1` shows the traceback); 130 after
@@ -21,6 +21,7 @@ COMMANDS = (
     "gradcheck",
     "backends",
     "bench",
+    "datasets",
 )
 """Modules of this package, a command each: register(commands) adds its parser, run(args) returns the exit code."""
 

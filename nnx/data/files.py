@@ -6,7 +6,7 @@ A file that is cut short or of another kind raises ValueError, which names the f
 import io
 import math
 import pathlib
-from typing import IO
+from typing import IO, Any, Literal
 
 import numpy as np
 
@@ -100,23 +100,28 @@ def _check_claims(file: IO[bytes]) -> None:
             for info in members.infolist():
                 if info.filename.endswith(".npy"):
                     with members.open(info) as stream:
-                        _check_claim(stream, min(info.file_size, DEFLATE * there))
+                        claimed(stream, min(info.file_size, DEFLATE * there))
     elif there:
-        _check_claim(file, there)
+        claimed(file, there)
     file.seek(0)
 
 
-def _check_claim(stream: IO[bytes], there: int) -> None:
+def claimed(stream: IO[bytes], there: int) -> tuple[tuple[int, ...], Literal["C", "F"], "np.dtype[Any]"]:
+    """Shape, order and dtype that an NPY file's header claims; `there`: the bytes that the whole can have at the most.
+
+    The stream then stands at the first value. Raises ValueError for a damaged header, or one that claims more.
+    """
     version = np.lib.format.read_magic(stream)
     size = int.from_bytes(stream.read(2 if version == (1, 0) else 4), "little")
     if size > there or not (1, 0) <= version <= (3, 0):
         raise ValueError(f"its header is of version {version} and claims {size} bytes, and there are {there}")
     text = size.to_bytes(4, "little") + stream.read(size)
-    shape, _, dtype = np.lib.format.read_array_header_2_0(io.BytesIO(text))
+    shape, fortran, dtype = np.lib.format.read_array_header_2_0(io.BytesIO(text))
     if dtype.hasobject or min(shape, default=0) < 0:
         raise ValueError(f"its header says {dtype} of shape {shape}")
     if math.prod(shape) * dtype.itemsize > there:
         raise ValueError(f"its header claims {math.prod(shape) * dtype.itemsize} bytes, and there are {there}")
+    return shape, "F" if fortran else "C", dtype
 
 
 def _read_up_to(stream: IO[bytes], size: int) -> bytes:

