@@ -1,8 +1,8 @@
 """The blocks of a page of Markdown, run in order as one program, and its commands, asked whether there are such.
 
-    ```python     runs                       <!-- needs: torch --> in the line before: where that is installed
-    ```output     what the block before it prints, ... standing for anything
-    ```console    $ nnx ... must be commands and options that nnx has
+```python     runs                       <!-- needs: torch --> in the line before: where that is installed
+```output     what the block before it prints, ... standing for anything
+```console    $ nnx ... must be commands and options that nnx has
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"(?:^<!-- needs: ([\w, ]+) -->\n)?^```(python|output)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"^(?:    )?(?:\$ )?(?:[A-Z]\w*=\S+ )*nnx ([a-z].*)$", re.MULTILINE)
+COMMAND = re.compile(r"^(?:    |\$ |    \$ )(?:[A-Z]\w*=\S+ )*nnx ([a-z].*)$", re.MULTILINE)
 AS_DOCTESTS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 

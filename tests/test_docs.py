@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-QUOTED = re.compile(r"^```py (nnx/\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+QUOTED = re.compile(r"^```py (\w+/\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)\)")
 PICTURE = re.compile(r"!\[([^\]]*(?:\[[^\]]*\][^\]]*)*)\]\((figures/[\w.]+)\)")
 LARGEST = 60_000  # bytes of a picture

@@ -1,11 +1,19 @@
-"""The built site, read as a browser would: every link leads somewhere in it, and nothing is loaded from another host."""
+"""The built site, read as a browser would: every link leads somewhere, and nothing is loaded from another host."""
 
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-LOADED = {"img": "src", "script": "src", "link": "href", "iframe": "src", "source": "src", "video": "src", "audio": "src"}
+LOADED = {
+    "img": "src",
+    "script": "src",
+    "link": "href",
+    "iframe": "src",
+    "source": "src",
+    "video": "src",
+    "audio": "src",
+}
 STYLE = re.compile(r"""(?:url\(\s*['"]?|@import\s+['"])\s*((?:https?:)?//[^'")\s]+)""")
 NOT_LOADED = {"canonical", "next", "prev", "license", "author", "edit"}
 

@@ -6,6 +6,7 @@ follows a line that had room for its first word is a line of its own here, too.
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 
 WIDTH = 108
 """Columns that a line of a docstring may have, at least: 120 less its indentation."""
@@ -27,7 +28,7 @@ def _block(block: str, names: Mapping[str, str]) -> str:
     if all(line.startswith("    ") for line in lines):
         return block
     written = _line(lines[0], names)
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         had_room = len(before) + 1 + len(line.split(" ")[0]) <= WIDTH
         written += ("  \n" if had_room else "\n") + _line(line, names)
     return written

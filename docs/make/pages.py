@@ -12,7 +12,7 @@ from docs.make import commands, reference, repository
 
 ROOT = repository.ROOT
 BUILD = ROOT / "build"
-QUOTED = re.compile(r"^```py (nnx/\S+)$", re.MULTILINE)
+QUOTED = re.compile(r"^```py (\w+/\S+)$", re.MULTILINE)
 OUTPUT = re.compile(r"^```output$", re.MULTILINE)
 NEEDS = re.compile(r"^<!-- needs: .*? -->\n", re.MULTILINE)
 SPAN = re.compile(r"(?<!\[)`(nnx(?:\.\w+)+)(?:\(\))?`(?!\])")

@@ -32,7 +32,7 @@ PAGES = {
     "sklearn": "nnx.sklearn",
     "interop": "nnx.interop",
 }
-"""Page -> title, in the order of the navigation. A public package that is not here gets a page of its own behind them."""
+"""Page -> title, in the order of the navigation. A public package that is not here gets a page of its own."""
 OF_TOP = {
     "nnx.autodiff.casting": "programs",
     "nnx.autodiff": "gradients",

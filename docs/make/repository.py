@@ -1,4 +1,4 @@
-"""Files of the repository that pages link to, as pages: examples and other programs with their source, notes as they are.
+"""Files of the repository that pages link to, as pages: programs with their source, notes as they are.
 
 A page in docs/ links to them as one does in a checkout, `../examples/nielsen.py`; the site has them, too.
 """
