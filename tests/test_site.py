@@ -83,6 +83,7 @@ def _object(path):
         ("`x * y` stays code", "`x * y` stays code"),
         ("x: (n, i)\nreturns (n, o)", "x: (n, i)  \nreturns (n, o)"),
         (f"{'long ' * 21}line\ncontinued", f"{'long ' * 21}line\ncontinued"),
+        (f"{'x: long ' * 15}\neps: small", f"{'x: long ' * 15}  \neps: small"),
         ("x: (n, i)   w: (o, i)", "x: (n, i)\N{EM SPACE}\N{EM SPACE}w: (o, i)"),
         (">>> f(1)  # doctest: +ELLIPSIS\n2", "```pycon\n>>> f(1)\n2\n```"),
         ("see nnx.op, or `nnx.op`", "see [nnx.op][nnx.a.tape.op], or [`nnx.op`][nnx.a.tape.op]"),

@@ -1,7 +1,7 @@
 """nnx's docstrings as Markdown: formulas stay formulas, aligned lines stay lines, doctests become blocks of code.
 
 They are written to be read in a terminal. A line ends there where its author ended it, or where it was full: what
-follows a line that had room for its first word is a line of its own here, too.
+follows a line that had room for its first word is a line of its own here, too, and so is what begins with a label.
 """
 
 import re
@@ -10,6 +10,8 @@ from itertools import pairwise
 
 WIDTH = 108
 """Columns that a line of a docstring may have, at least: 120 less its indentation."""
+LABEL = re.compile(r"[a-z]\w*(?:, \w+)*: ")
+"""How a line begins that says what an argument is."""
 CODE = re.compile(r"(`[^`]+`)")
 SPECIAL = re.compile(r"([\\*_\[\]<#])")
 NAME = re.compile(r"\bnnx(?:\.\w+)+")
@@ -30,7 +32,7 @@ def _block(block: str, names: Mapping[str, str]) -> str:
     written = _line(lines[0], names)
     for before, line in pairwise(lines):
         had_room = len(before) + 1 + len(line.split(" ")[0]) <= WIDTH
-        written += ("  \n" if had_room else "\n") + _line(line, names)
+        written += ("  \n" if had_room or LABEL.match(line) else "\n") + _line(line, names)
     return written
 
 

@@ -15,7 +15,7 @@ BUILD = ROOT / "build"
 QUOTED = re.compile(r"^```py (\w+/\S+)$", re.MULTILINE)
 OUTPUT = re.compile(r"^```output$", re.MULTILINE)
 NEEDS = re.compile(r"^<!-- needs: .*? -->\n", re.MULTILINE)
-SPAN = re.compile(r"(?<!\[)`(nnx(?:\.\w+)+)(?:\(\))?`(?!\])")
+SPAN = re.compile(r"(?<!\[)`(nnx(?:\.\w+)+)(?:\([^`]*\))?`(?!\])")
 FENCE = re.compile(r"^(?:```|~~~)")
 
 
