@@ -114,6 +114,17 @@ def test_files_that_pages_link_to_become_pages():
     )
 
 
+def test_files_that_such_a_file_links_to_become_pages_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(repository, "ROOT", tmp_path)
+    monkeypatch.setattr(repository, "ALWAYS", ())
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "README.md").write_text("[code](../code.py)")
+    (tmp_path / "code.py").write_text("x = 1\n")
+    around = repository.gathered({"docs/page.md": "[notes](../notes/README.md)"})
+    assert around["project/notes.md"] == "[code](code.md)"
+    assert "x = 1" in around["project/code.md"]
+
+
 def test_pages_are_written_for_a_checkout_and_read_on_the_site():
     text = "`nnx.op()` and `nnx.nope`\n\n<!-- needs: torch -->\n```py nnx/x.py\n`nnx.op`\n```\n\n```output\n1\n```\n"
     made = pages.as_page(text, {"nnx.op": "nnx.a.op"})

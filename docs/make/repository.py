@@ -11,6 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 LINK = re.compile(r"(?<!!)\]\(([^)#\s:]+)((?:#[^)\s]*)?)\)")
 ALWAYS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples")
+WIDE = "---\nhide:\n  - toc\n---\n\n"
+"""Of a page of source: it has no headings, and long lines."""
 
 
 def page_of(path: str) -> str:
@@ -65,10 +67,10 @@ def _text(path: str) -> str:
         return _list_of_examples()
     if (ROOT / path).is_dir():
         names = sorted(p.relative_to(ROOT / path).as_posix() for p in (ROOT / path).rglob("*") if _is_source(p))
-        return f"# {path}\n\n" + "\n\n".join(_source(f"{path}/{name}") for name in names)
+        return f"{WIDE}# {path}\n\n" + "\n\n".join(_source(f"{path}/{name}") for name in names)
     if path.endswith(".md"):
         return with_links((ROOT / path).read_text(), posixpath.dirname(path), page_of(path))
-    return f"# {posixpath.basename(path)}\n\n{_source(path)}\n"
+    return f"{WIDE}# {posixpath.basename(path)}\n\n{_source(path)}\n"
 
 
 def _is_source(path: Path) -> bool:
