@@ -50,6 +50,13 @@ def test_a_changed_line_is_noticed():
     assert lines_not_in(source, "return x + 2  # BP9") == ["return x + 2  # BP9"]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_block_is_run_or_looked_up_or_no_code(page):
+    kinds = {line[3:] for line in page.read_text().splitlines() if re.match(r"```\S", line)}
+    tested = {kind for kind in kinds if kind in ("python", "output", "console") or kind.startswith("py ")}
+    assert kinds - tested <= {"text", "toml"}, "a block of Python is ```python, one of the source ```py path"
+
+
 @pytest.mark.parametrize("equation", ["BP1", "BP2", "BP3", "BP4"])
 def test_each_equation_has_its_line(equation):
     blocks = QUOTED.findall((ROOT / "docs" / "backpropagation.md").read_text())

@@ -4,6 +4,7 @@
 """
 
 import importlib
+import importlib.util
 import re
 import types
 
@@ -46,29 +47,32 @@ def test_every_page_says_each_of_its_names_once(every):
     assert len(shown) == len(set(shown))
 
 
+def _package(name, *functions, **others):
+    module = types.ModuleType(name, "New.")
+    module.__all__ = [*functions, *others]
+    vars(module).update(others)
+    for function in functions:
+        exec(f"def {function}():\n    'A sentence.'", vars(module))
+    return module
+
+
 def test_a_new_name_appears_and_one_without_a_docstring_is_refused(monkeypatch):
-    module = types.ModuleType("nnx.fresh", "New.")
-    module.__all__ = ["said"]
-    exec("def said():\n    '''A sentence.'''", module.__dict__)
-    module.said.__module__ = "nnx.fresh"
+    below = _package("nnx.fresh.below", "deep")
+    fresh = _package("nnx.fresh", "said", below=below)
+    new = {module.__name__: module for module in (fresh, below)}
     monkeypatch.setattr(reference, "packages", lambda: ["nnx", "nnx.fresh"])
-    monkeypatch.setattr(reference, "importlib", _importing(module))
-    fresh = next(page for page in reference.pages() if page.name == "fresh")
-    assert fresh.title == "nnx.fresh"
-    assert fresh.entries == [reference.Entry("nnx.fresh.said", "nnx.fresh.said", "A sentence.")]
-    module.said.__doc__ = None
+    monkeypatch.setattr(reference.importlib, "import_module", lambda name: new.get(name) or _imported(name))
+    monkeypatch.setattr(reference.importlib.util, "find_spec", lambda name: new.get(name) or _spec(name))
+    *_, first, second = reference.pages()
+    assert (first.title, second.title) == ("nnx.fresh", "nnx.fresh.below")
+    assert first.entries == [reference.Entry("nnx.fresh.said", "nnx.fresh.said", "A sentence.")]
+    assert [entry.public for entry in second.entries] == ["nnx.fresh.below.deep"]
+    fresh.said.__doc__ = None
     with pytest.raises(ValueError, match=r"nnx\.fresh\.said is public and has no docstring"):
         reference.pages()
 
 
-def _importing(module):
-    def import_module(name):
-        return module if name == module.__name__ else importlib.import_module(name)
-
-    def find_spec(name):
-        return True if name == module.__name__ else importlib.util.find_spec(name)
-
-    return types.SimpleNamespace(import_module=import_module, util=types.SimpleNamespace(find_spec=find_spec))
+_imported, _spec = importlib.import_module, importlib.util.find_spec
 
 
 def _object(path):
