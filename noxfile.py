@@ -130,6 +130,13 @@ def bench(session):
     session.run("python", "benchmarks/steps.py", *session.posargs)
 
 
+@nox.session(tags=["cpu"])
+def docs(session):
+    """The site, in build/site: a warning is an error, every link leads somewhere, nothing comes from other hosts."""
+    session.install("-e", ".[docs]")
+    session.run("python", "-m", "docs.make")
+
+
 @nox.session(name="docs-array-api", tags=["cpu"])
 def docs_array_api(session):
     """docs/array-api.md, written anew from the tables of rules and cases, which a test compares with it."""

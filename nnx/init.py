@@ -13,6 +13,25 @@ from nnx import random
 from nnx.backend import get_backend
 from nnx.typing import Array, Shape
 
+__all__ = [
+    "calculate_gain",
+    "constant",
+    "dirac",
+    "eye",
+    "fans",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "normal",
+    "ones",
+    "orthogonal",
+    "sparse",
+    "trunc_normal",
+    "uniform",
+    "xavier_normal",
+    "xavier_uniform",
+    "zeros",
+]
+
 FanMode = Literal["fan_in", "fan_out"]
 
 GAINS = {

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-QUOTED = re.compile(r"^```py (nnx/\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+QUOTED = re.compile(r"^```py (\w+/\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)\)")
 PICTURE = re.compile(r"!\[([^\]]*(?:\[[^\]]*\][^\]]*)*)\]\((figures/[\w.]+)\)")
 LARGEST = 60_000  # bytes of a picture
@@ -48,6 +48,13 @@ def test_a_changed_line_is_noticed():
     source = "def f(x):\n    return x + 1  # BP9\n"
     assert lines_not_in(source, "return x + 1  # BP9\n\n") == []
     assert lines_not_in(source, "return x + 2  # BP9") == ["return x + 2  # BP9"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_block_is_run_or_looked_up_or_no_code(page):
+    kinds = {line[3:] for line in page.read_text().splitlines() if re.match(r"```\S", line)}
+    tested = {kind for kind in kinds if kind in ("python", "output", "console") or kind.startswith("py ")}
+    assert kinds - tested <= {"text", "toml"}, "a block of Python is ```python, one of the source ```py path"
 
 
 @pytest.mark.parametrize("equation", ["BP1", "BP2", "BP3", "BP4"])

@@ -1,0 +1,23 @@
+"""python -m docs.make: the pages, the site in build/site, and a check of it. Exit code 1 if anything is wrong."""
+
+import os
+import subprocess
+import sys
+
+from docs.make import check, pages
+
+
+def main() -> int:
+    """Build; returns the exit code."""
+    pages.write()
+    command = [sys.executable, "-m", "zensical", "build", "--clean", "--strict", "-f", str(pages.BUILD / "mkdocs.yml")]
+    path = os.pathsep.join([str(pages.ROOT), os.environ.get("PYTHONPATH", "")])
+    if code := subprocess.run(command, env={**os.environ, "PYTHONPATH": path}).returncode:
+        return code
+    found = check.problems(pages.BUILD / "site")
+    print("\n".join(found) or f"{pages.BUILD / 'site'}: every link leads somewhere, nothing is loaded from other hosts")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
