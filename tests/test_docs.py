@@ -3,10 +3,13 @@
 A block that quotes nnx's source bears the file's name behind its language: ```py nnx/functional/linear.py
 """
 
+import functools
 import re
 from pathlib import Path
 
 import pytest
+
+import nnx
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -89,3 +92,35 @@ def test_the_page_leads_through_the_textbook():
     assert set(TEXTBOOK) <= set(re.findall(r"\(\.\./examples/(\w+)\.py\)", text)) | set(
         re.findall(r"figures/(\w+)", text)
     )
+
+
+NAMED = re.compile(r"\bnnx((?:\.[A-Za-z_]\w*)+)")
+SPAN = re.compile(r"`([^`\n]+)`")
+
+
+def names_not_there(text):
+    """The names of nnx in a page's spans of code that nnx has not."""
+    missing = []
+    for names in (NAMED.findall(span) for span in SPAN.findall(re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))):
+        for name in names:
+            try:
+                _found(name)
+            except AttributeError:
+                missing.append(f"nnx{name}")
+    return missing
+
+
+def _found(name):
+    module, *rest = name[1:].split(".")
+    value = nnx if module != "sklearn" else pytest.importorskip("nnx.sklearn", exc_type=ImportError)
+    return functools.reduce(getattr, rest if module == "sklearn" else [module, *rest], value)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.stem)
+def test_the_names_it_mentions_are_there(page):
+    assert not names_not_there(page.read_text())
+
+
+def test_a_name_that_is_not_there_is_noticed():
+    text = "`nnx.op` and `f(nnx.optim.Adam(lr=1), nnx.optim.Adamn)`\n```python\nnnx.in_a_block\n```\nnnx.in_prose"
+    assert names_not_there(text) == ["nnx.optim.Adamn"]

@@ -169,5 +169,16 @@ def test_a_link_that_leads_nowhere_and_a_load_from_another_host_are_noticed(tmp_
     ]
 
 
+def test_a_name_whose_docstring_was_lost_is_noticed(tmp_path):
+    (tmp_path / "reference").mkdir()
+    (tmp_path / "reference" / "a.html").write_text(
+        "<h3 id='nnx.a.f'>nnx.f</h3><p>Says <code>x</code>.</p><h3 id='nnx.a.g'>"
+    )
+    entries = [
+        reference.Entry(f"nnx.{name}", f"nnx.a.{name}", said) for name, said in (("f", "Says `x`."), ("g", "Lost."))
+    ]
+    assert check.undescribed(tmp_path, [reference.Page("a", "A", nnx, entries)]) == ["a does not say of nnx.g: Lost."]
+
+
 def test_public_names_of_nnx_are_what_dir_shows():
     assert set(nnx.__all__) <= set(dir(nnx))

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from docs.make import check, pages
+from docs.make import check, pages, reference
 
 
 def main() -> int:
@@ -14,8 +14,9 @@ def main() -> int:
     path = os.pathsep.join([str(pages.ROOT), os.environ.get("PYTHONPATH", "")])
     if code := subprocess.run(command, env={**os.environ, "PYTHONPATH": path}).returncode:
         return code
-    found = check.problems(pages.BUILD / "site")
-    print("\n".join(found) or f"{pages.BUILD / 'site'}: every link leads somewhere, nothing is loaded from other hosts")
+    site = pages.BUILD / "site"
+    found = check.problems(site) + check.undescribed(site, reference.pages())
+    print("\n".join(found) or f"{site}: all names described, no link leads nowhere, nothing comes from other hosts")
     return 1 if found else 0
 
 

@@ -1,9 +1,12 @@
 """The built site, read as a browser would: every link leads somewhere, and nothing is loaded from another host."""
 
 import re
+from collections.abc import Iterable
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from docs.make.reference import Page
 
 LOADED = {
     "img": "src",
@@ -19,14 +22,19 @@ NOT_LOADED = {"canonical", "next", "prev", "license", "author", "edit"}
 
 
 class Reader(HTMLParser):
-    """What a page has: anchors, links, and what it loads."""
+    """What a page has: anchors, links, what it loads, and what can be read."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.anchors: set[str] = set()
         self.links: list[str] = []
         self.loads: list[str] = []
+        self.texts: list[str] = []
         self.feed(text)
+
+    def handle_data(self, data: str) -> None:
+        """Called for each piece of text."""
+        self.texts.append(data)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Called for each tag."""
@@ -60,4 +68,17 @@ def problems(site: Path) -> list[str]:
                     found.append(f"{name} leads to {link}, where there is no such anchor")
     for path in sorted(site.rglob("*.css")):
         found += [f"{path.relative_to(site)} loads {link}" for link in STYLE.findall(path.read_text())]
+    return found
+
+
+def undescribed(site: Path, every: Iterable[Page]) -> list[str]:
+    """The public names whose docstring did not reach their page, a line each."""
+    found = []
+    for page in every:
+        read = Reader((site / page.uri).with_suffix(".html").read_text())
+        text = "".join("".join(read.texts).split())  # without spaces
+        for entry in page.entries:
+            said = "".join(entry.summary.replace("`", "").split())
+            if entry.source not in read.anchors or said not in text:
+                found.append(f"{page.name} does not say of {entry.public}: {entry.summary}")
     return found
