@@ -96,7 +96,7 @@ def add_backend(command: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def opened(args: argparse.Namespace) -> Iterator[SavedRun]:
-    """The run of args.run_folder, on the backend of args; what overflows in it warns nobody."""
+    """The run in args.folder, on the backend of args; what overflows in it warns nobody."""
     backend = nnx.get_backend(args.backend, args.device)
     with nnx.use_backend(backend.name, backend.device), np.errstate(over="ignore", invalid="ignore"):
         yield SavedRun(args.folder)

@@ -110,12 +110,8 @@ def _run(args: argparse.Namespace, backend: nnx.Backend, before: RunFolder | Non
     """Everything is checked before the first file is written. Returns the exit code and what --json prints."""
     from nnx import train
 
-    source = sources.read(args)
-    splits, prepared = prepare(source, args)
-    nnx.seed(args.seed)
-    model = build(prepared.model_shape, prepared.outputs, args.model)
-    optimizer, quick, task = make_optimizer(args), compiles_quickly(backend), prepared.measured()
-    trainer = train.Trainer(model, optimizer, task.loss, task.metrics, compile=quick)
+    trainer, splits, prepared, source = made(args, backend)
+    model, task = trainer.model, prepared.measured()
     folder = before or RunFolder.planned(args.out, args.name, args.data)
     described = describe(args, backend, splits, source, prepared, model)
     if before is not None:
@@ -148,6 +144,19 @@ def _run(args: argparse.Namespace, backend: nnx.Backend, before: RunFolder | Non
     )
     facts = {name: described[name] for name in ("data", "backend", "device", "samples", "parameters")}
     return 0, {"run": str(folder), "task": prepared.task, "test": test, "best_epoch": epoch, "seconds": seconds} | facts
+
+
+def made(args: argparse.Namespace, backend: nnx.Backend) -> tuple[Any, Splits, Preparation, Source]:
+    """The Trainer of these settings, what it trains on, how that was prepared, and from what."""
+    from nnx.train import Trainer
+
+    source = sources.read(args)
+    splits, prepared = prepare(source, args)
+    nnx.seed(args.seed)
+    model = build(prepared.model_shape, prepared.outputs, args.model)
+    task = prepared.measured()
+    quick = compiles_quickly(backend)
+    return Trainer(model, make_optimizer(args), task.loss, task.metrics, compile=quick), splits, prepared, source
 
 
 def fit(trainer: Any, splits: Splits, folder: RunFolder, best: Any, args: argparse.Namespace, backend: Any) -> None:
