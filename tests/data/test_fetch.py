@@ -140,6 +140,15 @@ def test_parts_that_do_not_fit_are_fetched_anew(server, tmp_path):
     assert (tmp_path / "a").read_bytes() == DATA
 
 
+def test_a_server_that_sends_another_range(server, tmp_path):
+    url, habits = server
+    broken_off(url, habits, tmp_path / "a", sha256=SHA)
+    habits.shift = 7
+    with pytest.raises(FetchError, match="asked for the bytes from 1000 on, it sent bytes 1007-204799/204800"):
+        fetch(f"{url}/a.bin", tmp_path / "a", sha256=SHA, quiet=True)
+    assert (tmp_path / "a.part").stat().st_size == 1000
+
+
 def test_a_mirror_goes_on_with_what_another_gave(server, tmp_path):
     url, habits = server
     habits.drop = [1000]
