@@ -15,6 +15,7 @@ class Habits:
         self.codes = []  # HTTP codes in place of the file; None: the file
         self.redirect = {}  # path: where to
         self.length = True
+        self.shift = 0  # how far behind what was asked a range begins
         self.slow = None  # an event that is waited for before the last byte
         self.began = threading.Event()
         self.asked = []  # (path, Range, If-Range)
@@ -44,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
         start = 0
         known = self.headers.get("If-Range") in (None, habits.tag, habits.changed)
         if asked and habits.ranges and known:
-            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+            start = int(asked.removeprefix("bytes=").removesuffix("-")) + habits.shift
             if start >= len(data):
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{len(data)}")

@@ -10,10 +10,11 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
-from nnx.data import DatasetMissing, FetchError, fetch, fetching, showing
+from nnx.data import DatasetMissing, FetchError, fetch, fetching, locks, showing
 from nnx.data.sums import Checksum
 from tests.data.server import serving
 
@@ -126,9 +127,9 @@ def test_the_next_call_goes_on(server, tmp_path, options):
 def test_a_file_that_has_changed_in_between_comes_whole(server, tmp_path):
     url, habits = server
     broken_off(url, habits, tmp_path / "a")
-    habits.files["/a.bin"], habits.tag = DATA[::-1], '"2"'
+    habits.files["/a.bin"], habits.tag = b"shorter than what was kept", '"2"'
     fetch(f"{url}/a.bin", tmp_path / "a", quiet=True)
-    assert (tmp_path / "a").read_bytes() == DATA[::-1]
+    assert (tmp_path / "a").read_bytes() == b"shorter than what was kept"
 
 
 def test_parts_that_do_not_fit_are_fetched_anew(server, tmp_path):
@@ -138,6 +139,24 @@ def test_parts_that_do_not_fit_are_fetched_anew(server, tmp_path):
     fetch(f"{url}/a.bin", tmp_path / "a", sha256=SHA, quiet=True)
     assert habits.asked == [("/a.bin", "bytes=1000-", '"1"'), ("/a.bin", None, None)]
     assert (tmp_path / "a").read_bytes() == DATA
+
+
+def test_attempts_that_bring_much_are_not_counted(server, tmp_path):
+    url, habits = server
+    habits.files["/big"] = DATA * 16
+    habits.drop = [1 << 20, 1 << 20]
+    fetch(f"{url}/big", tmp_path / "a", attempts=1, quiet=True)
+    assert (tmp_path / "a").read_bytes() == DATA * 16
+    assert len(habits.asked) == 3
+
+
+def test_a_server_that_sends_another_range(server, tmp_path):
+    url, habits = server
+    broken_off(url, habits, tmp_path / "a", sha256=SHA)
+    habits.shift = 7
+    with pytest.raises(FetchError, match="asked for the bytes from 1000 on, it sent bytes 1007-204799/204800"):
+        fetch(f"{url}/a.bin", tmp_path / "a", sha256=SHA, quiet=True)
+    assert (tmp_path / "a.part").stat().st_size == 1000
 
 
 def test_a_mirror_goes_on_with_what_another_gave(server, tmp_path):
@@ -181,6 +200,7 @@ def test_ctrl_c_keeps_what_has_come(server, tmp_path):
         error = process.communicate(timeout=30)[1]
     habits.slow.set()
     assert "a: interrupted; 204.8 kB are kept, and the next call goes on with them" in error
+    assert error.rstrip().endswith("KeyboardInterrupt")
     assert left(tmp_path) == ["a.part", "a.part.json"]
     habits.asked.clear()
     fetch(f"{url}/a.bin", tmp_path / "a", sha256=SHA, quiet=True)
@@ -344,6 +364,28 @@ def test_two_processes_fetch_once(server, tmp_path):
         assert (second.stderr.read(), second.wait()) == ("", 0)
     assert len(habits.asked) == 1
     assert left(tmp_path) == ["a"]
+
+
+def test_a_lock_is_one_threads_at_a_time(tmp_path, monkeypatch):
+    """Also while it is removed and made anew: who waited for the old one does not get in beside who has the new one."""
+    monkeypatch.setattr(locks, "WAIT", 0.0001)
+    inside, most = [], []
+
+    def work():
+        for _ in range(30):
+            with locks.exclusive(tmp_path / "lock", lambda: None):
+                inside.append(1)
+                time.sleep(0.0002)
+                most.append(len(inside))
+                inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 180
+    assert not left(tmp_path)
 
 
 def test_lines_where_there_is_no_terminal(server, tmp_path, capsys, monkeypatch):
