@@ -1,12 +1,12 @@
 """`nnx backends`: the table of every known backend, each tried."""
 
 import argparse
-import json
 from dataclasses import asdict
 from typing import Any
 
 import nnx
 from nnx.cli import check
+from nnx.cli.output import add_json, examples, words_elsewhere, write_json
 
 
 def register(commands: Any) -> None:
@@ -15,8 +15,9 @@ def register(commands: Any) -> None:
         "backends",
         help="which array libraries can be used here, and what the others lack",
         description="Every known backend: installed, usable, version, devices; or why not, and the install command.",
+        **examples("nnx backends", "nnx backends --json", "nnx backends --check cupy --report cupy.json"),
     )
-    command.add_argument("--json", action="store_true", help="as JSON, for machines")
+    add_json(command)
     check.add_options(command)
     command.set_defaults(run=run)
 
@@ -24,12 +25,16 @@ def register(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the table, or check one backend."""
     if args.check is not None:
-        return check.run(args)
+        with words_elsewhere(args.json):
+            code, report = check.run(args)
+        if args.json:
+            write_json(report)
+        return code
     if args.report is not None or args.device is not None:
         raise ValueError("--report and --device belong to --check NAME")
     rows = nnx.backends()
     if args.json:
-        print(json.dumps([asdict(row) for row in rows], indent=2))
+        write_json([asdict(row) for row in rows])
         return 0
     from rich import box
     from rich.console import Console

@@ -8,8 +8,10 @@ peak memory. A GPU's driver tells no such counts to a program: the project's CUD
 
 import argparse
 import importlib
+import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -21,6 +23,7 @@ import numpy as np
 
 import nnx
 from nnx.cli.options import fraction, positive_int
+from nnx.cli.output import add_json, examples, words_elsewhere, write_json
 from nnx.typing import Array
 
 Counting = Callable[[], AbstractContextManager[Any]]
@@ -41,7 +44,16 @@ OPTIMIZERS = {"adam": nnx.optim.Adam, "sgd": nnx.optim.SGD}
 
 def register(commands: Any) -> None:
     """Add the command to the parser."""
-    command = commands.add_parser("bench", help="what a training step costs, by phase", description=__doc__)
+    command = commands.add_parser(
+        "bench",
+        help="what a training step costs, by phase",
+        **examples(
+            "nnx bench --layers 784 512 512 10 --batch-size 128",
+            "nnx bench --backend torch --optimizer sgd --json",
+            "nnx bench --suite 'train:*' --clock cpu --repeat 8",
+        ),
+    )
+    command.description = __doc__
     add = command.add_argument
     add("--count", action="store_true", help="launches, matrix products, bytes and peak memory in place of times")
     add("--counters", metavar="MODULE", help="with activate() and counting(), in place of NNX_COUNTERS")
@@ -54,17 +66,23 @@ def register(commands: Any) -> None:
     add("--suite", nargs="*", metavar="ROW", help="beside PyTorch, JAX and others, from a checkout: all rows, or these")
     add("--clock", choices=("wall", "cpu"), default="wall", help="of --suite (%(default)s)")
     add("--repeat", type=positive_int, default=20, help="rounds of --suite (%(default)s)")
+    add_json(command)
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
     if args.suite is not None:
-        return suite([*args.suite, "--clock", args.clock, "--repeat", str(args.repeat)])
+        return suite([*args.suite, "--clock", args.clock, "--repeat", str(args.repeat)], args.json)
     counting = counter(args.counters or os.environ.get("NNX_COUNTERS")) if args.count else None
     backend = nnx.get_backend(args.backend, args.device)
     with nnx.use_backend(backend.name, backend.device), nnx.random.scope(0):
         rows = measured(backend, args, counting)
+    if args.json:
+        facts = {name: vars(args)[name] for name in ("layers", "batch_size", "dropout", "optimizer")}
+        facts |= {"backend": backend.name, "version": backend.version, "device": str(backend.device)}
+        write_json(facts | {"phases": rows})
+        return 0
     print(
         f"{'-'.join(map(str, args.layers))}, batch {args.batch_size}, {args.optimizer}, "
         f"{backend.name} {backend.version}"
@@ -76,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def suite(arguments: list[str]) -> int:
+def suite(arguments: list[str], as_json: bool) -> int:
     """benchmarks.suite, which is part of the repository. Raises ValueError outside of a checkout."""
     sys.path.insert(0, str(Path.cwd()))
     try:
@@ -88,7 +106,15 @@ def suite(arguments: list[str]) -> int:
         ) from error
     finally:
         sys.path.pop(0)
-    return int(module.main(arguments) or 0)
+    if not as_json:
+        return int(module.main(arguments) or 0)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "suite.json"
+        with words_elsewhere(True):
+            code = int(module.main([*arguments, "--json", str(file)]) or 0)
+        if file.is_file():
+            write_json(json.loads(file.read_text().splitlines()[-1]))
+        return code
 
 
 def counter(name: str | None) -> Counting:

@@ -26,8 +26,8 @@ TOLERANCES = {"forward": 1e-4, "backward": 1e-3, "training": 1e-2}
 """What may differ, of the largest number: float32 sums in another order; ten steps carry it on."""
 
 
-def run(args: argparse.Namespace) -> int:
-    """Check args.check; returns 0 if all agree, 1 if something does not. Raises BackendUnavailable."""
+def run(args: argparse.Namespace) -> tuple[int, Result]:
+    """Check args.check; returns 0 if all agree, 1 if something does not, and the report. Raises BackendUnavailable."""
     report: Result = {"backend": args.check, "nnx": nnx.__version__, **machine()}
     try:
         with nnx.use_backend(args.check, args.device) as backend:
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     failed = [result for result in report["results"] if not result["ok"]]
     total = len(report["results"])
     print(f"{backend.name} {backend.version}: {total - len(failed)} of {total} checks agree with NumPy")
-    return 1 if failed else 0
+    return 1 if failed else 0, report
 
 
 def machine() -> Result:

@@ -44,3 +44,18 @@ def folder_name(text: str) -> str:
     if text in ("", ".", "..") or "/" in text or "\\" in text or "\0" in text:
         raise argparse.ArgumentTypeError(f"expected the name of a folder, got '{text}': its place is --out")
     return text
+
+
+def boolean(text: str) -> bool:
+    """True or false."""
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if text.lower() not in words:
+        raise argparse.ArgumentTypeError(f"expected true or false, got '{text}'")
+    return words[text.lower()]
+
+
+def word(text: str) -> str:
+    """Any text but none."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected some text, got none")
+    return text

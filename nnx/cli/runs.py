@@ -1,6 +1,6 @@
 """A run's folder: what was asked for, what was measured, the best weights, and the state to go on from.
 
-config.json              what was asked for, and on what it ran
+config.json              what was asked for, on what it ran, and what is done to data before the model sees it
 metrics.jsonl            one line an epoch
 model.safetensors        the weights of the best epoch, by validation loss
 checkpoint.safetensors   the whole state after the last epoch
@@ -42,12 +42,21 @@ class RunFolder:
 
     @classmethod
     def existing(cls, path: Path) -> "RunFolder":
-        """A folder that a run was kept in. Raises ValueError for any other."""
+        """A folder that a run can go on from. Raises ValueError for any other."""
+        return cls._holding(path, "checkpoint.safetensors", f"--resume {path}")
+
+    @classmethod
+    def trained(cls, path: Path) -> "RunFolder":
+        """A folder whose model can be used. Raises ValueError for any other."""
+        return cls._holding(path, "model.safetensors", str(path))
+
+    @classmethod
+    def _holding(cls, path: Path, name: str, where: str) -> "RunFolder":
         folder = cls(path)
-        if not folder.config.is_file() or not folder.checkpoint.is_file():
+        if not folder.config.is_file() or not (path / name).is_file():
             raise ValueError(
-                f"--resume {path}: expected the folder of a run, with config.json and checkpoint.safetensors, which "
-                f"is not there: `nnx train` makes one"
+                f"{where}: expected the folder of a run, with config.json and {name}, which is not there: `nnx train` "
+                "makes one"
             )
         return folder
 

@@ -1,114 +1,90 @@
-"""What `nnx train` trains: the data of its options, and the model and optimizer."""
+"""The two tasks, classes and values: what a model gives, its loss, what is measured, and what is said of it."""
 
 import argparse
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import nnx
 from nnx.typing import Array
 
-ACTIVATIONS: dict[str, Callable[[], nnx.Module]] = {
-    "relu": nnx.ReLU,
-    "sigmoid": nnx.Sigmoid,
-    "tanh": nnx.Tanh,
-    "gelu": nnx.GELU,
-}
+__all__ = ["OPTIMIZERS", "TASKS", "Task", "compiles_quickly", "make_loader", "make_optimizer", "task_of"]
+
+TASKS = ("auto", "classification", "regression")
 
 Splits = list[tuple[Any, Any]]
 """(x, y) to train on, to validate and to test, in host memory."""
 
 
-def load(args: argparse.Namespace) -> tuple[Splits, int]:
-    """The splits, checked for NaN and labels, and the number of classes."""
-    from nnx import data
+@dataclass(frozen=True)
+class Task:
+    """loss: of a training   metrics: of each epoch   scores: of an evaluation   line: what is said of a test."""
 
-    if args.data == "fashion-mnist":
-        (x, y), test = data.fashion_mnist()
-        return [*_two_parts(x, y, args.seed), test], 10
-    x, y = data.digits() if args.data == "digits" else _file(args)
-    data.check_finite(x, args.data)
-    classes = int(y.max()) + 1
-    if classes > len(y):
-        raise ValueError(
-            f"{args.data}: expected labels from 0 to the number of classes - 1, got {classes - 1} of {len(y)}: "
-            "renumber them with numpy.unique(labels, return_inverse=True)"
-        )
-    data.check_labels(y, classes)
-    return list(data.train_val_test_split(x, y, seed=args.seed, stratify=True)), classes
+    name: str
+    loss: Callable[[Any, Array], Array]
+    metrics: dict[str, Any]
+    scores: dict[str, Any]
+    line: str
+
+    def said(self, found: Mapping[str, float]) -> str:
+        """The numbers of a test in words."""
+        return self.line.format(**found)
 
 
-def _two_parts(x: Any, y: Any, seed: int) -> Splits:
-    """A tenth of the training data held out for validation."""
-    from nnx.data import ArrayDataset, random_split
+def task_of(name: str, outputs: int, std: float) -> Task:
+    """The task; of values `std` is their deviation, in which the model counts.
 
-    parts = random_split(ArrayDataset(x, y), [0.9, 0.1], seed=seed)
-    return [(x[part.indices], y[part.indices]) for part in parts]
-
-
-def _file(args: argparse.Namespace) -> tuple[Any, Any]:
-    path = Path(args.data)
-    if path.suffix not in (".csv", ".npz"):
-        raise ValueError(f"--data {args.data}: expected digits, fashion-mnist, or the name of a .csv or .npz file")
-    if not path.is_file():
-        raise FileNotFoundError(f"--data {args.data}: there is no such file in {Path.cwd()}: give its whole path")
-    return _csv(path, args.target) if path.suffix == ".csv" else _npz(path)
-
-
-def _csv(path: Path, target: str | None) -> tuple[Any, Any]:
-    from nnx import data
-
-    column = -1 if target is None else int(target) if target.lstrip("-").isdigit() else target
-    table = data.read_csv(path, target=column)
-    if table.y is None or table.y.dtype.kind != "i":
-        raise ValueError(
-            f"{path}: expected classes in the label column '{column}', got numbers with fractions: nnx train fits "
-            "classifiers; name another column with --target"
-        )
-    return table.x, table.y
-
-
-def _npz(path: Path) -> tuple[Any, Any]:
-    from nnx import data
-
-    arrays = data.read_npz(path)
-    if missing := {"x", "y"} - arrays.keys():
-        raise ValueError(f"{path}: expected arrays x and y, missing {sorted(missing)}, found {sorted(arrays)}")
-    x, y = arrays["x"], arrays["y"]
-    if x.ndim < 2 or y.ndim != 1 or not len(y) or x.dtype.kind not in "biuf" or y.dtype.kind not in "iu":
-        raise ValueError(
-            f"{path}: expected x (n, ...) of real numbers and y (n,) of integers, got x {x.shape} of {x.dtype} and y "
-            f"{y.shape} of {y.dtype}: one row and one label a sample"
-        )
-    return x.reshape(len(x), -1).astype("float32"), y.astype("int64")
-
-
-def build(features: int, classes: int, args: argparse.Namespace) -> nnx.Module:
-    """Linear layers with an activation and dropout between them."""
-    layers: list[nnx.Module] = []
-    for width in args.hidden:
-        layers += [nnx.Linear(features, width), ACTIVATIONS[args.activation]()]
-        layers += [nnx.Dropout(args.dropout)] if args.dropout else []
-        features = width
-    return nnx.Sequential(*layers, nnx.Linear(features, classes))
-
-
-def make_optimizer(args: argparse.Namespace) -> nnx.optim.Optimizer:
-    """The optimizer of the options."""
-    if args.optimizer == "sgd":
-        return nnx.optim.SGD(args.lr or 0.1, momentum=0.9, weight_decay=args.weight_decay)
-    return nnx.optim.Adam(args.lr or 1.5e-3, weight_decay=args.weight_decay)
-
-
-def make_loader(splits: Splits, args: argparse.Namespace) -> Any:
-    """The training part in batches."""
-    return nnx.data.DataLoader(nnx.data.ArrayDataset(*splits[0]), args.batch_size, shuffle=True, seed=args.seed)
+    The loss of values is that of standardised ones; R² has no unit, RMSE and MAE are in the target's.
+    """
+    if name == "classification":
+        macro = {"average": "macro", "num_classes": outputs}
+        scores = {
+            "accuracy": accuracy,
+            "precision": nnx.metrics.Precision(**macro),
+            "recall": nnx.metrics.Recall(**macro),
+            "f1": nnx.metrics.F1Score(**macro),
+        }
+        line = "accuracy {accuracy:.4f} (loss {loss:.4f})"
+        return Task(name, nnx.losses.cross_entropy, {"accuracy": accuracy}, scores, line)
+    metrics: dict[str, Any] = {"r2": nnx.metrics.R2Score(), "rmse": in_units(nnx.metrics.RootMeanSquaredError, std)}
+    scores = metrics | {"mae": in_units(nnx.metrics.MeanAbsoluteError, std)}
+    return Task(name, nnx.losses.mse_loss, metrics, scores, "R2 {r2:.4f}, RMSE {rmse:.6g} (loss {loss:.4f})")
 
 
 def accuracy(output: Array, target: Array) -> Array:
     """The share of rows whose largest output is the target."""
     xp = nnx.namespace(output)
     return xp.mean(xp.astype(xp.argmax(output, axis=1) == target, output.dtype))
+
+
+def in_units(kind: Any, std: float) -> Any:
+    """A metric of standardised values as one of the values themselves."""
+
+    def _result(self: Any, state: Any) -> Array:
+        return kind._result(self, state) * std
+
+    return type(f"{kind.__name__}InUnits", (kind,), {"_result": _result})()
+
+
+# ---- how it is trained -----------------------------------------------------------------------------------------------
+
+OPTIMIZERS: dict[str, tuple[float, Callable[[float, float], nnx.optim.Optimizer]]] = {
+    "adam": (1.5e-3, lambda lr, decay: nnx.optim.Adam(lr, weight_decay=decay)),
+    "adamw": (1.5e-3, lambda lr, decay: nnx.optim.AdamW(lr, weight_decay=decay)),
+    "sgd": (0.1, lambda lr, decay: nnx.optim.SGD(lr, momentum=0.9, weight_decay=decay)),
+}
+"""The learning rate unless one is given, and what makes the optimizer."""
+
+
+def make_optimizer(args: argparse.Namespace) -> nnx.optim.Optimizer:
+    """The optimizer of the settings."""
+    lr, make = OPTIMIZERS[args.optimizer]
+    return make(args.lr or lr, args.weight_decay)
+
+
+def make_loader(splits: Splits, args: argparse.Namespace) -> Any:
+    """The training part in batches."""
+    return nnx.data.DataLoader(nnx.data.ArrayDataset(*splits[0]), args.batch_size, shuffle=True, seed=args.seed)
 
 
 def compiles_quickly(backend: nnx.Backend) -> bool:

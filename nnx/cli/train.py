@@ -1,56 +1,66 @@
-"""`nnx train`: a classifier trained on real data, its run kept in a folder (see nnx/cli/runs.py)."""
+"""`nnx train`: a model trained on real data, its run kept in a folder (see nnx/cli/runs.py)."""
 
 import argparse
-import os
 import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 import nnx
-from nnx.cli.options import folder_name, fraction, non_negative, positive, positive_int, seed
+from nnx.cli import config, sources
+from nnx.cli.arrays import Source, fingerprint
+from nnx.cli.models import ARGUMENTS, FAMILIES, build
+from nnx.cli.options import folder_name
+from nnx.cli.output import add_json, examples, words_elsewhere, write_json
+from nnx.cli.preparation import Preparation, prepare
 from nnx.cli.runs import RunFolder
-from nnx.cli.task import ACTIVATIONS, Splits, accuracy, build, compiles_quickly, load, make_loader, make_optimizer
-
-FIXED: dict[str, Any] = {
-    "data": "digits",
-    "target": None,
-    "hidden": [128],
-    "activation": "relu",
-    "dropout": 0.2,
-    "batch_size": 64,
-    "optimizer": "adam",
-    "lr": None,
-    "weight_decay": 0.0,
-    "seed": 0,
-}
-"""The options that make a run what it is, and their defaults: a resumed run keeps them."""
-
-FREE: dict[str, Any] = {"epochs": 40, "backend": None, "device": None}
-"""Those that a resumed run may change."""
-
-EPILOG = """examples:
-  nnx train
-  nnx train --data fashion-mnist --hidden 256 --epochs 10
-  NNX_BACKEND=torch nnx train --dropout 0
-  nnx train --data points.csv --target label
-  nnx train --resume runs/first --epochs 80"""
+from nnx.cli.settings import SETTINGS, add_option
+from nnx.cli.task import Splits, compiles_quickly, make_loader, make_optimizer
 
 SMALL = 2**25
 """Multiplications of a forward pass: with fewer, a second thread saves less than the wait for it can cost."""
 
+EXAMPLES = (
+    "nnx train",
+    "nnx train --data fashion-mnist --hidden 256 --epochs 10",
+    "NNX_BACKEND=torch nnx train --dropout 0",
+    "nnx train --data flowers.csv --target species",
+    "nnx train --data houses.parquet --target price --task regression",
+    "nnx train --data train-images-idx3-ubyte.gz --labels train-labels-idx1-ubyte.gz --model lenet",
+    "nnx train --data photos/ --image-size 64 --model resnet --set width=32",
+    "nnx train --config config.toml --set lr=3e-4",
+    "nnx train --resume runs/first --epochs 80",
+)
+
+CONFIG = """
+config.toml, settings by their options' names, the model in a table of its own:
+  data = "photos/"
+  image_size = [64, 64]
+  epochs = 20
+  lr = 3e-4
+  [model]
+  type = "resnet"
+  layers = [2, 2, 2]
+  width = 32
+
+models, and what --set and config.toml can say of each:
+"""
+
 
 def register(commands: Any) -> None:
     """Add the command to the parser."""
+    how = examples(*EXAMPLES)
+    rows = [f"  {kind:9} {', '.join(f'{k}={v}' for k, v in row.defaults.items())}" for kind, row in FAMILIES.items()]
+    how["epilog"] += "\n" + CONFIG + "\n".join(rows)
     command = commands.add_parser(
         "train",
-        help="train a classifier on real data",
-        description="Train a classifier; without options, of the handwritten digits that ship with nnx.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        help="train a model on real data",
+        description="Train a model of classes or of values; without options, of the handwritten digits that ship with "
+        "nnx. Exit code 1: the loss was no longer finite.",
+        **how,
     )
     add_options(command)
     command.set_defaults(run=run)
@@ -62,89 +72,48 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     def add(name: str, help: str, **how: Any) -> None:
         parser.add_argument(name, help=help, default=argparse.SUPPRESS, **how)
 
-    add("--data", "digits, fashion-mnist, or a .csv or .npz file (x, y) (digits)")
-    add("--target", "the label column of a .csv file, by name or number (the last one)")
-    add("--hidden", "hidden layers' widths (128)", type=positive_int, nargs="*", metavar="N")
-    add("--activation", "of the hidden layers (relu)", choices=sorted(ACTIVATIONS))
-    add("--dropout", "probability, after each hidden layer (0.2)", type=fraction, metavar="P")
-    add("--epochs", "how often every sample is seen (40)", type=positive_int, metavar="N")
-    add("--batch-size", "samples a step (64)", type=positive_int, metavar="N")
-    add("--optimizer", "(adam)", choices=("adam", "sgd"))
-    add("--lr", "learning rate (adam 0.0015, sgd 0.1)", type=positive)
-    add("--weight-decay", "L2 regularisation (0)", type=non_negative, metavar="L")
-    add("--seed", "of the split, the weights, the order and dropout (0)", type=seed, metavar="N")
-    add("--backend", "in place of NNX_BACKEND")
-    add("--device", "in place of NNX_DEVICE")
+    rows = list(SETTINGS.items())
+    for name, setting in rows[:7]:
+        add_option(parser, name, setting)
+    add("--model", "the family (mlp)", choices=tuple(FAMILIES))
+    for name in ("hidden", "activation", "dropout"):
+        add_option(parser, name, ARGUMENTS[name])
+    for name, setting in rows[7:]:
+        add_option(parser, name, setting)
+    add("--config", "settings from a TOML file; options count more", type=Path, metavar="FILE")
+    add("--set", "any setting by its name, the model's too", action="append", metavar="NAME=VALUE")
     add("--out", "the folder of all runs (runs)", type=Path, metavar="FOLDER")
     add("--name", "of this run's folder (the data and the time)", type=folder_name)
     add("--resume", "go on with the run in this folder, until --epochs are done", type=Path, metavar="FOLDER")
     add("--quiet", "print the last line only", action="store_true")
+    add_json(parser)
 
 
 def run(given: argparse.Namespace) -> int:
     """Train, evaluate on the test set once, and say how it went."""
-    args, folder = complete(given)
+    args, folder = config.complete(given)
     backend = nnx.get_backend(args.backend, args.device)
-    with nnx.use_backend(backend.name, backend.device):
-        return _run(args, backend, folder)
+    with nnx.use_backend(backend.name, backend.device), words_elsewhere(args.json):
+        code, document = _run(args, backend, folder)
+    if args.json and code != 130:
+        write_json(document)
+    return code
 
 
-def complete(given: argparse.Namespace) -> tuple[argparse.Namespace, RunFolder | None]:
-    """The options with what was not given: defaults, or those of the run to resume, and its folder."""
-    asked = {name: value for name, value in vars(given).items() if name not in ("run", "command")}
-    rest = {"out": Path("runs"), "name": None, "resume": None, "quiet": False}
-    if "resume" not in asked:
-        return argparse.Namespace(**{**FIXED, **FREE, **rest, **asked}), None
-    folder = RunFolder.existing(asked["resume"])
-    before = from_config(folder) | {"name": folder.path.name, "out": folder.path.parent}
-    for name in asked.keys() & {*FIXED, "name", "out"}:
-        if before[name] != asked[name]:
-            option = f"--{name.replace('_', '-')}"
-            raise ValueError(
-                f"{option} {asked[name]} with --resume {folder}, whose run had {before[name]}: a run goes on as it "
-                f"was; leave out {option}, or begin a new run"
-            )
-    if "NNX_BACKEND" in os.environ or "backend" in asked:  # both are nearer than the run before
-        before.update(backend=None, device=None)
-    return argparse.Namespace(**{**rest, **before, **asked}), folder
-
-
-class _ConfigParser(argparse.ArgumentParser):
-    """Reads a run's config as options, by the same rules."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{self.prog}: expected the options of a run, but {message}: begin a new run")
-
-
-def from_config(folder: RunFolder) -> dict[str, Any]:
-    """The options of a run, as its config.json has them."""
-    config = folder.read_config()
-    known = {**FIXED, **FREE}
-    if missing := known.keys() - config.keys():
-        raise ValueError(f"{folder.config}: expected the options of a run, missing {', '.join(sorted(missing))}")
-    parser = _ConfigParser(prog=str(folder.config), add_help=False)
-    add_options(parser)
-    argv: list[str] = []
-    for name in known:
-        option, value = f"--{name.replace('_', '-')}", config[name]
-        if isinstance(value, list):
-            argv += [option, *map(str, value)]
-        elif value is not None:
-            argv.append(f"{option}={value}")
-    return {**known, **vars(parser.parse_args(argv))}
-
-
-def _run(args: argparse.Namespace, backend: nnx.Backend, before: RunFolder | None) -> int:
-    """Everything is checked before the first file is written."""
+def _run(args: argparse.Namespace, backend: nnx.Backend, before: RunFolder | None) -> tuple[int, dict[str, Any]]:
+    """Everything is checked before the first file is written. Returns the exit code and what --json prints."""
     from nnx import train
 
-    splits, classes = load(args)
+    source = sources.read(args)
+    splits, prepared = prepare(source, args)
     nnx.seed(args.seed)
-    model = build(splits[0][0].shape[1], classes, args)
-    optimizer, quick = make_optimizer(args), compiles_quickly(backend)
-    trainer = train.Trainer(model, optimizer, nnx.losses.cross_entropy, {"accuracy": accuracy}, compile=quick)
+    model = build(prepared.model_shape, prepared.outputs, args.model)
+    optimizer, quick, task = make_optimizer(args), compiles_quickly(backend), prepared.measured()
+    trainer = train.Trainer(model, optimizer, task.loss, task.metrics, compile=quick)
     folder = before or RunFolder.planned(args.out, args.name, args.data)
+    described = describe(args, backend, splits, source, prepared, model)
     if before is not None:
+        check_data(before, described)
         trainer.resume(before.checkpoint)
         if trainer.epoch >= args.epochs:
             raise ValueError(f"--epochs {args.epochs}: the run in {before} has done {trainer.epoch}: ask for more")
@@ -154,22 +123,25 @@ def _run(args: argparse.Namespace, backend: nnx.Backend, before: RunFolder | Non
     with backend.one_thread() if small else nullcontext(), np.errstate(over="ignore", invalid="ignore"):
         best = train.ModelCheckpoint(folder.weights)
         try:
-            folder.write_config(describe(args, backend, splits, classes, model))
+            folder.write_config(described)
             folder.cut_metrics(trainer.epoch)
             fit(trainer, splits, folder, best, args, backend)
         except KeyboardInterrupt:
             print(f"\nnnx train: interrupted; {kept(folder)}", file=sys.stderr)
-            return 130
+            return 130, {}
         except train.Diverged as error:
-            raise train.Diverged(f"{error}; {kept(folder)}") from error
+            words = f"{error}; {kept(folder)}"
+            print(f"nnx train: {words}", file=sys.stderr)
+            return 1, {"run": str(folder) if folder.path.exists() else None, "diverged": words}
         nnx.io.load(folder.weights, model)
         test = trainer.evaluate(*splits[2])
+    seconds, epoch = time.perf_counter() - start, best.saved["epoch"] if best.saved else None
     print(
-        f"test accuracy {test['accuracy']:.4f} (loss {test['loss']:.4f}) in {time.perf_counter() - start:.1f} s on "
-        f"{backend.name}, device {backend.device}; best epoch {best.saved['epoch'] if best.saved else '-'}; "
-        f"run folder {folder}"
+        f"test {task.said(test)} in {seconds:.1f} s on {backend.name}, device {backend.device}; "
+        f"best epoch {epoch or '-'}; run folder {folder}"
     )
-    return 0
+    facts = {name: described[name] for name in ("data", "backend", "device", "samples", "parameters")}
+    return 0, {"run": str(folder), "task": prepared.task, "test": test, "best_epoch": epoch, "seconds": seconds} | facts
 
 
 def fit(trainer: Any, splits: Splits, folder: RunFolder, best: Any, args: argparse.Namespace, backend: Any) -> None:
@@ -184,7 +156,7 @@ def fit(trainer: Any, splits: Splits, folder: RunFolder, best: Any, args: argpar
             f"{trainer.model.num_parameters():,} parameters on {backend.name} {backend.version}, "
             f"device {backend.device}"
         )
-        callbacks.append(train.Progress(args.epochs))
+        callbacks.append(train.Progress(args.epochs, file=sys.stderr if args.json else None))
     trainer.fit(make_loader(splits, args), validation=splits[1], epochs=args.epochs, callbacks=callbacks)
 
 
@@ -198,19 +170,38 @@ def kept(folder: RunFolder) -> str:
     return weights if last is None else f"{weights}, and the state after epoch {last}: nnx train --resume {folder}"
 
 
+def check_data(folder: RunFolder, now: dict[str, Any]) -> None:
+    """Raises ValueError if the data is not what the run was begun with."""
+    before = folder.read_config()
+    if before.get("fingerprint") != now["fingerprint"]:
+        raise ValueError(
+            f"{now['data']}: expected the data that {folder} was begun with ({before.get('samples')} samples), got "
+            f"others ({now['samples']} samples): put the old file back, or begin a new run"
+        )
+
+
 def describe(
-    args: argparse.Namespace, backend: nnx.Backend, splits: Splits, classes: int, model: nnx.Module
+    args: argparse.Namespace,
+    backend: nnx.Backend,
+    splits: Splits,
+    source: Source,
+    prepared: Preparation,
+    model: nnx.Module,
 ) -> dict[str, Any]:
-    """What was asked for, and on what it runs."""
+    """What was asked for, on what it runs, and what is done to data: config.json."""
+    options = [] if args.data in sources.BUILT_IN else [n for n in ("data", "labels") if vars(args)[n] is not None]
     return {
-        **{name: vars(args)[name] for name in FIXED},
-        "epochs": args.epochs,
+        **{name: vars(args)[name] for name in SETTINGS},
+        "model": args.model,
         "backend": backend.name,
         "device": str(backend.device),
         "backend_version": backend.version,
         "nnx_version": nnx.__version__,
         "samples": [len(y) for _, y in splits],
-        "features": int(splits[0][0].shape[1]),
-        "classes": classes,
+        "features": int(np.prod(prepared.shape)),
+        "classes": None if prepared.classes is None else len(prepared.classes),
         "parameters": model.num_parameters(),
+        "files": {name: args.files.get(name) or str(Path(vars(args)[name]).resolve()) for name in options},
+        "fingerprint": fingerprint(source),
+        "preparation": prepared.to_json(),
     }

@@ -1,10 +1,13 @@
 """A CSV file as features and labels; every cell that is no number is named by its line and column."""
 
 import csv
+import difflib
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import numpy as np
 
@@ -19,10 +22,11 @@ Row = tuple[int, list[str]]  # the line it ends on, its cells
 
 
 class Table(NamedTuple):
-    """What a CSV file held.
+    """What a file held.
 
-    x: (n, features) float32   y: (n,) int64 labels or float32 values, None without a target
-    columns: the features' names ("column 0", ... without a header)   classes: names by label, if it has names
+    x: (n, features) float32, or images (n, c, h, w)   y: (n,) int64 labels or float32 values, None without a target
+    columns: the names of the features or channels ("column 0", ... without a header)   classes: names by label, if it
+    has names
     """
 
     x: Array
@@ -32,31 +36,45 @@ class Table(NamedTuple):
 
 
 def read_csv(
-    path: Path,
+    path: Path | TextIO,
     target: str | int | None = None,
     delimiter: str = ",",
     header: bool | None = None,
     classes: bool | None = None,
+    columns: Sequence[str] | None = None,
 ) -> Table:
-    """A CSV file (plain or gzip'ed, UTF-8) as numeric features and a label.
+    """A CSV file (plain or gzip'ed, UTF-8), or an open text file, as numeric features and a label.
 
     target: the label's column, by name or by index (negative: from the right); None: there is none.
     header: whether the first line names the columns; None: it does if the target is a name, or if a cell of it is no
     number where the second line has one. classes: whether the target names classes, which are numbered in sorted order;
     None: unless it holds numbers (integers are then labels as they stand, int64; others are values, float32).
+    columns: the features' names, in the order wanted; None: all but the target, as they come.
     Raises ValueError naming the file, the line and the column for a bad cell, a line of another length, no such target.
     """
+    name: Path = path if isinstance(path, str | os.PathLike) else getattr(path, "name", "the file")
     try:
-        with opened(path) as file, TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-            rows = _rows(text, delimiter, path)
+        with _text(path) as text:
+            rows = _rows(text, delimiter, name)
             first = list(islice(rows, 2))
             if not first:
-                raise ValueError(f"{path}: expected a CSV file with rows, got an empty one")
+                raise ValueError(f"{name}: expected a CSV file with rows, got an empty one")
             named = _has_header(first, target) if header is None else header
             names = first[0][1] if named else [f"column {i}" for i in range(len(first[0][1]))]
-            return _table(path, chain(first[named:], rows), names, _position(path, names, target), classes)
+            label = position(name, names, target)
+            features = chosen(name, names, label, columns)
+            return _table(name, chain(first[named:], rows), names, features, label, classes)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path}: expected a CSV file in UTF-8, got one that cannot be read ({error})") from error
+        raise ValueError(f"{name}: expected a CSV file in UTF-8, got one that cannot be read ({error})") from error
+
+
+@contextmanager
+def _text(path: Path | TextIO) -> Iterator[Iterable[str]]:
+    if isinstance(path, str | os.PathLike):
+        with opened(path) as file, TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+            yield text
+    else:
+        yield path
 
 
 def _rows(text: Iterable[str], delimiter: str, path: Path) -> Iterator[Row]:
@@ -81,20 +99,41 @@ def _has_header(first: list[Row], target: str | int | None) -> bool:
     return any(_is_number(below) and not _is_number(cell) for cell, below in zip(first[0][1], first[1][1], strict=True))
 
 
-def _position(path: Path, names: list[str], target: str | int | None) -> int | None:
+def position(path: Path, names: Sequence[str], target: str | int | None) -> int | None:
+    """The place of the target among the columns. Raises ValueError if it is not there."""
     if target is None:
         return None
     if isinstance(target, str):
         if target not in names:
             raise ValueError(f"{path}: expected a target among the columns {', '.join(names)}, got {target!r}")
-        return names.index(target)
+        return list(names).index(target)
     if not -len(names) <= target < len(names):
         raise ValueError(f"{path}: expected a target from {-len(names)} to {len(names) - 1}, got {target}")
     return target % len(names)
 
 
-def _table(path: Path, rows: Iterable[Row], names: list[str], label: int | None, classes: bool | None) -> Table:
-    features = [i for i in range(len(names)) if i != label]
+def chosen(path: Path, names: Sequence[str], label: int | None, columns: Sequence[str] | None) -> list[int]:
+    """The places of the features. Raises ValueError for a name that is not there, is twice, or is the target's."""
+    if columns is None:
+        return [i for i in range(len(names)) if i != label]
+    if missing := [name for name in columns if name not in names]:
+        near = [difflib.get_close_matches(name, names, 1) for name in missing]
+        hint = f" (is {near[0][0]!r} meant?)" if near[0] else ""
+        raise ValueError(
+            f"{path}: expected the columns {', '.join(columns)}, missing {', '.join(missing)}{hint}: there is "
+            f"{', '.join(names)}"
+        )
+    if twice := [name for name in columns if list(names).count(name) > 1]:
+        raise ValueError(f"{path}: expected one column {twice[0]!r}, got {list(names).count(twice[0])}: rename them")
+    found = [list(names).index(name) for name in columns]
+    if label in found:
+        raise ValueError(f"{path}: the target {names[label]!r} is among the columns to learn from: leave it out")
+    return found
+
+
+def _table(
+    path: Path, rows: Iterable[Row], names: list[str], features: list[int], label: int | None, classes: bool | None
+) -> Table:
     blocks: list[Array] = []
     labels: list[tuple[int, str]] = []
     rows = iter(rows)

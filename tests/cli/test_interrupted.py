@@ -90,7 +90,7 @@ def test_ctrl_c_anywhere_else(tmp_path, monkeypatch, capsys):
     def pressed(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nnx.cli.train.load", pressed)
+    monkeypatch.setattr("nnx.cli.sources.read", pressed)
     assert train("--out", tmp_path) == 130
     assert capsys.readouterr().err == "\nnnx train: interrupted\n"
 

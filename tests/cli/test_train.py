@@ -6,9 +6,9 @@ import re
 import pytest
 
 import nnx
-from nnx.cli import main, task
-from nnx.cli import train as train_command
-from nnx.train import Trainer
+from nnx.cli import main
+from nnx.cli.evaluate import test_part as part_of
+from nnx.cli.saved import SavedRun
 from tests.cli.runs import metrics, run, train
 
 LAST = re.compile(
@@ -48,7 +48,7 @@ def test_the_defaults(tmp_path):
     assert sum(line.startswith("epoch") for line in done.stdout.splitlines()) == 40
 
     config = json.loads((folder / "config.json").read_text())
-    assert (config["data"], config["hidden"], config["epochs"], config["seed"]) == ("digits", [128], 40, 0)
+    assert (config["data"], config["model"]["hidden"], config["epochs"], config["seed"]) == ("digits", [128], 40, 0)
     assert (config["backend"], config["classes"], config["features"], config["samples"]) == (
         "numpy",
         10,
@@ -61,13 +61,9 @@ def test_the_defaults(tmp_path):
 
 def evaluated(folder):
     """The test accuracy and loss of the weights in a run's folder, loaded into a model made from its config alone."""
-    args, _ = train_command.complete(train_command.argparse.Namespace(resume=folder))
-    splits, classes = task.load(args)
-    model = task.build(splits[0][0].shape[1], classes, args)
-    metadata = nnx.io.load(folder / "model.safetensors", model)
-    assert metadata["epoch"] >= 1
-    trainer = Trainer(model, nnx.optim.SGD(), nnx.losses.cross_entropy, {"accuracy": task.accuracy})
-    found = trainer.evaluate(*splits[2])
+    saved = SavedRun(folder)
+    assert saved.metadata["epoch"] >= 1
+    found = saved.scores(*part_of(saved))
     return f"{found['accuracy']:.4f}", f"{found['loss']:.4f}"
 
 
