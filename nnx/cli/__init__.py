@@ -20,6 +20,7 @@ COMMANDS = (
     "export",
     "gradcheck",
     "backends",
+    "report",
     "bench",
 )
 """Modules of this package, a command each: register(commands) adds its parser, run(args) returns the exit code."""

@@ -21,26 +21,35 @@ __all__ = [
     "learning_curves",
     "loss_surface",
     "network_diagram",
+    "prediction_error",
     "reliability_curve",
     "weight_images",
 ]
 
 if TYPE_CHECKING:
     from nnx.plot.boundary import decision_boundary
+    from nnx.plot.calibration import calibration_of as calibration_of
     from nnx.plot.calibration import reliability_curve
+    from nnx.plot.canvas import plain as plain
     from nnx.plot.confusion import confusion_matrix
     from nnx.plot.curves import gradient_flow, learning_curves
+    from nnx.plot.curves import records_of as records_of
     from nnx.plot.diagram import network_diagram
+    from nnx.plot.errors import prediction_error
     from nnx.plot.surface import loss_surface
     from nnx.plot.weights import weight_images
 
-_WHERE = {
+_WHERE = {  # and what nnx report needs besides
+    "calibration_of": "calibration",
     "confusion_matrix": "confusion",
     "decision_boundary": "boundary",
     "gradient_flow": "curves",
     "learning_curves": "curves",
     "loss_surface": "surface",
     "network_diagram": "diagram",
+    "plain": "canvas",
+    "prediction_error": "errors",
+    "records_of": "curves",
     "reliability_curve": "calibration",
     "weight_images": "weights",
 }
@@ -55,7 +64,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "matplotlib":
             raise
-        raise ImportError("nnx.plot needs matplotlib: pip install 'nnx-array[plot]'") from error
+        raise ModuleNotFoundError("nnx.plot needs matplotlib: pip install 'nnx-array[plot]'") from error
 
 
 def __dir__() -> list[str]:

@@ -25,7 +25,7 @@ class Calibration:
         return float(np.nansum(weight * np.abs(self.right - self.confidence)))
 
 
-def calibration(output: Any, target: Any, bins: int = 10, logits: bool = False) -> Calibration:
+def calibration_of(output: Any, target: Any, bins: int = 10, logits: bool = False) -> Calibration:
     """See reliability_curve."""
     output, target = host(output).astype("float64"), host(target)
     if bins < 1:
@@ -71,7 +71,7 @@ def reliability_curve(
     bins: of equal width over [0, 1]   logits: the output is what softmax (or sigmoid) is still to be taken of
     ECE = Σ nₖ/n |rightₖ - confidenceₖ|; the grey bars are the nₖ/n.
     """
-    found = calibration(output, target, bins, logits)
+    found = calibration_of(output, target, bins, logits)
     seen = found.samples > 0
     binary = host(output).ndim == 1
     ax = canvas(ax, (4.6, 5.0))

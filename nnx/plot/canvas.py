@@ -65,9 +65,14 @@ def by_depth(n: int) -> list[Any]:
     return [found(k / max(n - 1, 1)) for k in range(n)]
 
 
+def plain(text: str) -> str:
+    """Text that is no formula: what stands between two $ would be one."""
+    return text.replace("$", r"\$")
+
+
 def names_of(classes: int, given: Sequence[str] | None, who: str) -> list[str]:
     """The names of the classes. Raises ValueError if there are more or fewer than classes."""
-    names = [str(k) for k in range(classes)] if given is None else [str(name) for name in given]
+    names = [str(k) for k in range(classes)] if given is None else [plain(str(name)) for name in given]
     if len(names) != classes:
         raise ValueError(f"{who}: {len(names)} class_names for {classes} classes: one for each")
     return names

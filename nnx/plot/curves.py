@@ -107,7 +107,10 @@ def _number(x: Any) -> float:
 
 
 def _by_epoch(ax: Axes) -> Axes:
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    epochs = ax.lines[0].get_xdata() if ax.lines else []
+    if len(set(epochs)) == 1:
+        ax.set_xlim(epochs[0] - 1, epochs[0] + 1)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.grid(alpha=0.25)
     if _labels(ax.lines):
         ax.legend(fontsize="small")

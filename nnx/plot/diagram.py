@@ -15,7 +15,7 @@ from nnx.plot.canvas import BLUE, VERMILION, canvas, host, ink
 
 NEURONS = 10
 """Of a layer that are drawn; of more, the first and last ones."""
-ROWS = 14
+ROWS = 12
 """Layers in a column of the other diagram."""
 
 
@@ -126,21 +126,22 @@ def _boxes(leaves: list[Call], model: Module, shapes: list[Any], ax: Axes | None
     texts = ["input\n" + ", ".join(_form(shape) for shape in shapes)]
     for call in leaves:
         n = call.module.num_parameters()
-        name = ": ".join(filter(None, [paths[id(call.module)], type(call.module).__name__]))
-        texts.append(f"{name}\n{_form(call.output)}" + (f" · {n:,} parameters" if n else ""))
+        lines = [type(call.module).__name__, paths[id(call.module)], _form(call.output)]
+        lines[-1] += f" · {n:,} parameters" if n else ""
+        texts.append("\n".join(filter(None, lines)))
     columns = -(-len(texts) // ROWS)
     rows = -(-len(texts) // columns)
-    ax = canvas(ax, (3.0 * columns + 0.4, 0.55 * rows + 0.7))
+    ax = canvas(ax, (3.0 * columns + 0.4, 0.68 * rows + 0.7))
     for k, text in enumerate(texts):
         column, row = divmod(k, rows)
-        box = FancyBboxPatch((column - 0.44, -row - 0.33), 0.88, 0.66, boxstyle="round,pad=0,rounding_size=0.06")
+        box = FancyBboxPatch((column - 0.44, -row - 0.36), 0.88, 0.72, boxstyle="round,pad=0,rounding_size=0.06")
         box.set(facecolor=(*to_rgb(BLUE), 0.16 if "parameters" in text else 0.04), edgecolor=ink(), linewidth=0.7)
         ax.add_patch(box)
         longest = max(map(len, text.splitlines()))
         ax.text(column, -row, text, ha="center", va="center", fontsize=7.5 * min(1.0, 42 / longest))
         if row:
             arrow = {"arrowstyle": "->", "color": ink(), "linewidth": 0.7}
-            ax.annotate("", (column, -row + 0.33), (column, -row + 0.67), arrowprops=arrow)
+            ax.annotate("", (column, -row + 0.36), (column, -row + 0.64), arrowprops=arrow)
     ax.set(title=f"{type(model).__name__}, {model.num_parameters():,} parameters")
     ax.set(xlim=(-0.55, columns - 0.45), ylim=(-rows + 0.4, 0.6))
     ax.set_axis_off()
@@ -148,7 +149,9 @@ def _boxes(leaves: list[Call], model: Module, shapes: list[Any], ax: Axes | None
 
 
 def _form(shape: Any) -> str:
-    """A shape, without the batch."""
+    """A shape without the batch; of several, the first."""
+    while isinstance(shape, tuple | list) and shape and isinstance(shape[0], tuple | list):
+        shape = shape[0]
     if isinstance(shape, tuple) and all(isinstance(n, int) for n in shape):
         return " × ".join(map(str, shape[1:])) or "one number"
     return str(shape)

@@ -52,9 +52,9 @@ def weight_images(
 def _first(model: Any) -> tuple[str, Any]:
     if not isinstance(model, Module):
         return "weights", host(model).astype("float64")
-    for path, x in model.named_parameters():
-        if x.ndim > 1:
-            return path, host(x).astype("float64")
+    wide = [(path, x) for path, x in model.named_parameters() if x.ndim > 1]
+    for path, x in sorted(wide, key=lambda found: not found[0].endswith("weight")):  # a class token is no weight
+        return path, host(x).astype("float64")
     raise ValueError(
         f"weight_images: {type(model).__name__} has no weight of two or more axes, as Linear and Conv2d have: give the "
         "array that you want to see"
