@@ -82,7 +82,7 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
-_LAZY = ("cli", "data", "fusion", "interop", "io", "metrics", "models", "train")
+_LAZY = ("cli", "data", "fusion", "interop", "io", "metrics", "models", "plot", "train")
 _ELSEWHERE = {
     "GradScaler": "nnx.precision",
     "compile": "nnx.compiled",

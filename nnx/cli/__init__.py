@@ -20,6 +20,7 @@ COMMANDS = (
     "export",
     "gradcheck",
     "backends",
+    "report",
     "bench",
     "datasets",
 )

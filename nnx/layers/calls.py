@@ -18,7 +18,7 @@ from nnx.layers.loading import copied
 from nnx.layers.module import Module
 from nnx.layers.structure import version
 
-__all__ = ["Call", "calls_of", "zeros"]
+__all__ = ["Call", "calls_of", "unchanged", "zeros"]
 
 
 @dataclass
@@ -63,7 +63,7 @@ def calls_of(model: Module, inputs: Sequence[Any], training: bool) -> Call:
 
         return noted
 
-    with _unchanged(model), random.scope(0):
+    with unchanged(model), random.scope(0):
         model.train(training)
         with _subclassed(list(_visible(model)), noting):
             try:
@@ -109,7 +109,7 @@ def _subclassed(modules: list[Module], noting: Callable[[Callable[..., Any]], Ca
 
 
 @contextmanager
-def _unchanged(model: Module) -> Iterator[None]:
+def unchanged(model: Module) -> Iterator[None]:
     """After the block every attribute of the model's modules is what it was; buffers are copies inside of it."""
     before = [(module, dict(module.__dict__)) for module in model.modules()]
     try:

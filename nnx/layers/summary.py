@@ -214,15 +214,17 @@ def _cost(call: Call) -> tuple[int | None, bool]:
 # ---- text ------------------------------------------------------------------------------------------------------------
 
 
+TITLES = ("layer", "type", "output shape", "parameters", "multiply-adds")
+
+
 def _text(found: Summary) -> str:
-    titles = ("layer", "type", "output shape", "parameters", "multiply-adds")
-    table = [titles, *(_cells(row) for row in found.rows)]
-    widths = [max(len(cells[k]) for cells in table) for k in range(len(titles))]
+    table = [TITLES, *(cells(row) for row in found.rows)]
+    widths = [max(len(line[k]) for line in table) for k in range(len(TITLES))]
     lines = [
         "  ".join(
-            cell.rjust(w) if k > 2 else cell.ljust(w) for k, (cell, w) in enumerate(zip(cells, widths, strict=True))
+            cell.rjust(w) if k > 2 else cell.ljust(w) for k, (cell, w) in enumerate(zip(line, widths, strict=True))
         )
-        for cells in table
+        for line in table
     ]
     lines = [line.rstrip() for line in lines]
     least = "" if found.complete else "≥ "
@@ -240,7 +242,8 @@ def _text(found: Summary) -> str:
     )
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def cells(row: Row) -> tuple[str, ...]:
+    """A row as the table has it, below the TITLES."""
     if not row.called:
         return row.path or "(model)", row.type, "(not called)", _parameters(row), "-"
     least = "" if row.complete else "≥ "

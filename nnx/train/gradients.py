@@ -21,12 +21,14 @@ class GradientStats(Callback):
     deltas: so, too, layer -> ‖δ‖, δ = ∂C/∂z of what a layer with weights gives (Linear, Conv2d, ...), in their order
     small, large: what counts as vanishing (relative to the largest norm that does not explode) and as exploding
     messages: of the last epoch; they go into its record too. Summed on the device, read once an epoch.
+    log: the norms go into the record as well, as grad_norm/<path> and delta_norm/<layer>, for the logs behind it in the
+    list of callbacks (MetricsLog, CSVLogger, TensorBoard)
     """
 
-    def __init__(self, small: float = 1e-4, large: float = 1e3) -> None:
+    def __init__(self, small: float = 1e-4, large: float = 1e3, log: bool = False) -> None:
         if not 0.0 < small < 1.0 < large:
             raise ValueError(f"GradientStats: expected 0 < small < 1 < large, got small {small} and large {large}")
-        self.small, self.large = small, large
+        self.small, self.large, self.log = small, large, log
         self.norms: list[dict[str, float]] = []
         self.deltas: list[dict[str, float]] = []
         self.messages: list[str] = []
@@ -67,6 +69,9 @@ class GradientStats(Callback):
         found = {path: math.sqrt(float(total) / self._passes) for path, total in self._deltas.items()}
         self.deltas.append({path: found[path] for path in self._watcher.layers if path in found})
         self._forget()
+        if self.log:
+            record |= {f"grad_norm/{path}": norm for path, norm in self.norms[-1].items()}
+            record |= {f"delta_norm/{layer}": norm for layer, norm in self.deltas[-1].items()}
         self.messages = list(self.judge(self.norms[-1], self.deltas[-1]))
         if self.messages:
             record["messages"] = [*record.get("messages", []), *self.messages]

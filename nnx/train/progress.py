@@ -15,8 +15,8 @@ HIDDEN = ("epoch", "step", "lr", "seconds", "messages")
 
 
 def numbers_of(record: dict[str, Any]) -> str:
-    """The numbers of a record as text."""
-    return "  ".join(f"{name} {value:.4f}" for name, value in record.items() if name not in HIDDEN)
+    """The numbers of a record as text; not those of a single layer, "grad_norm/0.weight"."""
+    return "  ".join(f"{name} {x:.4f}" for name, x in record.items() if name not in HIDDEN and "/" not in name)
 
 
 def line_of(record: dict[str, Any]) -> str:
