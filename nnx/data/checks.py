@@ -3,6 +3,7 @@
 A NaN in one row makes every parameter NaN one step later, far from its cause; these checks name the row.
 """
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,14 @@ from numpy.typing import NDArray
 
 from nnx.backend import is_array, to_numpy
 
-__all__ = ["check_finite", "check_labels", "to_host"]
+__all__ = ["check_finite", "check_labels", "is_count", "to_host"]
 
 Array = NDArray[Any]
+
+
+def is_count(n: Any) -> bool:
+    """Whether n is a whole number of at least 1."""
+    return isinstance(n, Integral) and int(n) >= 1
 
 
 def to_host(x: Any) -> Array:

@@ -16,7 +16,7 @@ import numpy as np
 
 from nnx.backend import get_backend, to_numpy
 from nnx.data.ahead import ahead_of
-from nnx.data.checks import Array, to_host
+from nnx.data.checks import Array, is_count, to_host
 from nnx.data.dataset import Dataset, Rows, gather
 from nnx.data.order import block_permutation, check_seed, permutation, seed_of
 from nnx.random import scope, uniform
@@ -72,8 +72,8 @@ class DataLoader:
     ) -> None:
         _check_workers(num_workers, prefetch_factor)
         _check_block(shuffle, shuffle_block)
-        if batch_size < 1:
-            raise ValueError(f"expected batch_size of at least 1, got {batch_size}")
+        if not is_count(batch_size):
+            raise ValueError(f"expected batch_size of at least 1, got {batch_size!r}: a whole number")
         if len(dataset) == 0:
             raise ValueError("expected samples to load, got an empty dataset")
         if drop_last and len(dataset) < batch_size:
@@ -81,7 +81,7 @@ class DataLoader:
                 f"expected at least batch_size={batch_size} samples with drop_last=True, got {len(dataset)}, which "
                 f"makes no batch: lower batch_size, or use drop_last=False"
             )
-        self.dataset, self.batch_size = dataset, batch_size
+        self.dataset, self.batch_size = dataset, int(batch_size)
         self.shuffle, self.drop_last = shuffle, drop_last
         self.seed = int(to_numpy(uniform((1,)))[0] * 2**24) if seed is None else check_seed(seed)
         self.dtype = dtype

@@ -11,6 +11,7 @@ from typing import Any
 from nnx.layers import Module
 from nnx.optim import Optimizer
 from nnx.train import Callback, History, Trainer
+from nnx.train.callbacks import in_order
 from nnx.typing import Array
 
 
@@ -35,8 +36,7 @@ class Watch:
         self.functions = [f for f in callbacks if not isinstance(f, Callback)]
         self.trainer = Trainer(model, optimizer, loss)
         hooks = [callback for callback in callbacks if isinstance(callback, Callback)]
-        self.trainer.callbacks = sorted(hooks, key=lambda callback: callback.last)
-        self.hooks = self.trainer.callbacks
+        self.hooks = self.trainer.callbacks = in_order(hooks)
         self.sees_gradients = any(type(h).on_gradients is not Callback.on_gradients for h in self.hooks)
         self._start = 0.0
 

@@ -37,6 +37,8 @@ class ActivationStats(Callback):
     Layers are seen, functions (nnx.functional.relu) are not. Summed on the device, read once an epoch.
     """
 
+    informs = True
+
     def __init__(self, dead_above: float = 0.25, saturated_above: float = 0.5) -> None:
         for name, share in (("dead_above", dead_above), ("saturated_above", saturated_above)):
             if not 0.0 <= share < 1.0:

@@ -3,14 +3,15 @@
     on_train_begin(trainer)             on_train_end(trainer)        also after an exception
     on_epoch_begin(trainer)             on_epoch_end(trainer, record)    the epoch's loss, metrics, lr, seconds
     on_gradients(trainer, grads)        before they are clipped and before the update; grads: path -> array
-    on_batch_end(trainer, loss)         after the update; loss is an array: reading it waits for the device
     on_validation(trainer, record)      after a validation within an epoch (fit's validate_every)
+    on_batch_end(trainer, loss)         after both; loss is an array: reading it waits for the device
 
-They are called in the order in which they were given, those with `last` after the others. An entry that one adds to an
-epoch's record is seen by those behind it; a list of strings under "messages" is shown by Progress. With accumulate=k a
-batch is k of the loader's: what an update is made of.
+They are called in the order in which they were given, but those with `informs` first, those with `last` last. An entry
+that one adds to an epoch's record is seen by those behind it; a list of strings under "messages" is shown by Progress.
+With accumulate=k a batch is k of the loader's: what an update is made of.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnx.typing import Array
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 class Callback:
     """The base: every hook does nothing."""
 
+    informs: ClassVar[bool] = False
+    """True if the others must see what it adds to the records."""
     last: ClassVar[bool] = False
     """True if it must see what the others have done."""
 
@@ -41,7 +44,7 @@ class Callback:
         """After a backward pass, before the update."""
 
     def on_batch_end(self, trainer: "Trainer", loss: Array) -> None:
-        """After an update."""
+        """After an update, and the validation that it was time for."""
 
     def on_validation(self, trainer: "Trainer", record: dict[str, Any]) -> None:
         """After a validation within an epoch; record: epoch, step, val_loss, ..."""
@@ -52,3 +55,8 @@ class Callback:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what state_dict gave; called after on_train_begin."""
+
+
+def in_order(callbacks: Iterable[Callback]) -> list[Callback]:
+    """As they are called."""
+    return sorted(callbacks, key=lambda callback: callback.last - callback.informs)

@@ -7,6 +7,7 @@ from typing import Any
 
 from nnx.layers.module import Module
 from nnx.optim import Optimizer
+from nnx.train.callbacks import Callback
 from nnx.train.errors import Diverged
 from nnx.train.objective import Term
 
@@ -46,6 +47,16 @@ def check_names(losses: Iterable[str], metrics: Mapping[str, Any]) -> None:
     """Raises ValueError for a loss and a metric of one name."""
     if both := [name for name in losses if name in metrics]:
         raise ValueError(f"a loss and a metric are both named '{both[0]}': choose another name for one of them")
+
+
+def check_callbacks(callbacks: Any) -> None:
+    """Raises TypeError for anything but a list or tuple of callbacks."""
+    for one in callbacks if isinstance(callbacks, list | tuple) else [callbacks]:
+        if not isinstance(one, Callback):
+            made = f"{one.__name__}() makes one" if isinstance(one, type) else "a Callback is a subclass with hooks"
+            raise TypeError(f"callbacks must be a list of Callbacks, got {one!r}: {made}")
+    if not isinstance(callbacks, list | tuple):
+        raise TypeError(f"callbacks must be a list, got one {type(callbacks).__name__}: callbacks=[callback]")
 
 
 def check_validation(validation: Any, every: int | None) -> None:

@@ -51,7 +51,7 @@ def evaluate(trainer: "Trainer", loader: Iterable[Any]) -> dict[str, float]:
 
 def predict(trainer: "Trainer", x: Array, batch_size: int) -> Array:
     """See Trainer.predict."""
-    x = innermost(x)
+    x = asarray(x) if isinstance(x, list) else innermost(x)
     library = backend_of(x)
     if not x.ndim or not x.shape[0]:
         raise ValueError(

@@ -1,9 +1,10 @@
 """Gradients that vanish or explode, named by layer."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from nnx.autodiff.casting import wide
 from nnx.backend import innermost, is_array, namespace
 from nnx.layers.module import Module
 from nnx.train.callbacks import Callback
@@ -20,10 +21,12 @@ class GradientStats(Callback):
     norms: one dict an epoch, path -> root mean square over the epoch's batches of ‖∂C/∂W‖, before clipping
     deltas: so, too, layer -> ‖δ‖, δ = ∂C/∂z of what a layer with weights gives (Linear, Conv2d, ...), in their order
     small, large: what counts as vanishing (relative to the largest norm that does not explode) and as exploding
+    Steps that a GradScaler leaves out, as they have overflowed, do not count.
     messages: of the last epoch; they go into its record too. Summed on the device, read once an epoch.
     log: the norms go into the record as well, as grad_norm/<path> and delta_norm/<layer>, for the logs behind it in the
     list of callbacks (MetricsLog, CSVLogger, TensorBoard)
     """
+    informs = True
 
     def __init__(self, small: float = 1e-4, large: float = 1e3, log: bool = False) -> None:
         if not 0.0 < small < 1.0 < large:
@@ -37,7 +40,8 @@ class GradientStats(Callback):
     def _forget(self) -> None:
         self._sums: dict[str, Array] = {}
         self._deltas: dict[str, Array] = {}
-        self._batches, self._passes = 0, 0
+        self._batches: float | Array = 0.0
+        self._passes: float | Array = 0.0
 
     def on_train_begin(self, trainer: "Trainer") -> None:
         """Watch the layers that have weights."""
@@ -54,19 +58,21 @@ class GradientStats(Callback):
 
     def on_gradients(self, trainer: "Trainer", grads: dict[str, Array]) -> None:
         """Add up the squares."""
-        self._batches += 1
-        for path, g in grads.items():
-            _add(self._sums, path, _square(g))
+        squares = {path: _square(g) for path, g in grads.items()}
+        counts, kept = _kept(squares) if trainer.precision.scaler is not None else (1.0, lambda square: square)
+        self._batches = self._batches + counts
+        for path, square in squares.items():
+            _add(self._sums, path, kept(square))
         for notes in trainer.gathered.notes:
-            self._passes += 1
+            self._passes = self._passes + counts
             for (key, path), square in notes.items():
                 if key == "delta":
-                    _add(self._deltas, path, square)
+                    _add(self._deltas, path, kept(square))
 
     def on_epoch_end(self, trainer: "Trainer", record: dict[str, Any]) -> None:
         """Read the sums; name the layers."""
-        self.norms.append({path: math.sqrt(float(total) / self._batches) for path, total in self._sums.items()})
-        found = {path: math.sqrt(float(total) / self._passes) for path, total in self._deltas.items()}
+        self.norms.append(_roots(self._sums, float(self._batches)))
+        found = _roots(self._deltas, float(self._passes))
         self.deltas.append({path: found[path] for path in self._watcher.layers if path in found})
         self._forget()
         if self.log:
@@ -97,7 +103,20 @@ def _add(sums: dict[str, Array], path: str, x: Array) -> None:
     sums[path] = sums[path] + x if path in sums else x
 
 
+def _roots(sums: dict[str, Array], n: float) -> dict[str, float]:
+    """Of the means; nothing, if there was nothing to count."""
+    return {path: math.sqrt(float(total) / n) for path, total in sums.items()} if n else {}
+
+
+def _kept(squares: dict[str, Array]) -> tuple[Array, Callable[[Array], Array]]:
+    """For a GradScaler, which leaves out a step that has overflowed: 1.0 or 0.0, and what makes its squares 0."""
+    xp = namespace(*squares.values())
+    finite = xp.isfinite(sum(squares.values()))
+    return xp.astype(finite, xp.float32), lambda square: xp.where(finite, square, xp.zeros_like(square))
+
+
 def _square(x: Array) -> Array:
+    x = wide(x)
     return namespace(x).sum(x * x)
 
 

@@ -43,6 +43,11 @@ class Precision:
         """What came of a forward pass, in float32."""
         return tree if self.dtype is None else tree_map(wide, tree)
 
+    def unscaled(self, delta: Array) -> Array:
+        """A gradient within the backward pass in float32, and as it would be without a scaler."""
+        delta = wide(delta)
+        return delta if self.scaler is None else self.scaler.unscale(delta)
+
     def value_and_grad(self, f: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
         """Of a function that returns (loss, anything)."""
         take = value_and_grad if self.scaler is None else self.scaler.value_and_grad

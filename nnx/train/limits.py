@@ -3,7 +3,10 @@
 import math
 import time
 from datetime import timedelta
+from numbers import Real
 from typing import TYPE_CHECKING
+
+from nnx.data.checks import is_count
 
 if TYPE_CHECKING:
     from nnx.train.trainer import Trainer
@@ -19,11 +22,11 @@ class Limits:
         if epochs is None and steps is None and seconds is None:
             epochs = 1
         for name, value in (("epochs", epochs), ("max_steps", steps)):
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+            if value is not None and not is_count(value):
+                raise ValueError(f"{name} must be at least 1, got {value!r}: a whole number")
         seconds = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
-        if seconds is not None and not seconds > 0:
-            raise ValueError(f"max_time must be more than 0 seconds, got {seconds}")
+        if seconds is not None and not (isinstance(seconds, Real) and seconds > 0):
+            raise ValueError(f"max_time must be more than 0 seconds, got {seconds!r}: a number, or a timedelta")
         self.epochs: int | None = epochs
         self.steps = math.inf if steps is None else steps
         self.end = math.inf if seconds is None else time.perf_counter() + seconds

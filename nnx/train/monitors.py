@@ -1,6 +1,7 @@
 """Callbacks that watch one number of the epochs' records: what is better, and to stop in time."""
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nnx.train.callbacks import Callback
@@ -8,6 +9,20 @@ from nnx.typing import Array
 
 if TYPE_CHECKING:
     from nnx.train.trainer import Trainer
+
+
+SCORES = ("acc", "auc", "auroc", "dice", "f1", "fbeta", "iou", "precision", "r2", "recall")
+"""What the names of numbers begin with, behind val_ or within, of which more is better."""
+
+
+def _is_score(monitor: str) -> bool:
+    """Whether more is better, by the words of a number's name.
+
+    >>> [_is_score(name) for name in ("val_top5_accuracy", "val_f1", "val_loss", "val_dice_loss")]
+    [True, True, False, False]
+    """
+    words = monitor.lower().split("_")
+    return not {"loss", "error"} & {*words} and ("acc" in monitor or any(word.startswith(SCORES) for word in words))
 
 
 class Monitor(Callback):
@@ -21,7 +36,7 @@ class Monitor(Callback):
                 f"{type(self).__name__}: min_delta must be >= 0, got {min_delta}: for larger is better, mode='max'"
             )
         self.monitor = monitor
-        self.sign = -1.0 if (mode or ("max" if "acc" in monitor else "min")) == "max" else 1.0
+        self.sign = -1.0 if (mode or ("max" if _is_score(monitor) else "min")) == "max" else 1.0
         self.min_delta = min_delta
         self.best = math.inf
 
@@ -56,7 +71,7 @@ class EarlyStopping(Monitor):
 
     The best weights are those that were evaluated: the averages, if the training has some.
 
-    patience: epochs, ≥ 1   mode: "min" or "max"; by default max for a name with "acc" in it
+    patience: epochs, ≥ 1   mode: "min" or "max"; by default max for names of scores (acc, auc, f1, r2, ...)
     min_delta: what counts as an improvement, ≥ 0   Each `fit` begins anew; a resumed one goes on.
     """
 
@@ -72,6 +87,7 @@ class EarlyStopping(Monitor):
         if patience < 1:
             raise ValueError(f"EarlyStopping: patience must be at least 1 epoch, got {patience}")
         self.patience, self.restore_best = patience, restore_best
+        self._stop: Callable[[], None] | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -82,6 +98,7 @@ class EarlyStopping(Monitor):
         """Count from here."""
         super().on_train_begin(trainer)
         self._forget()
+        self._stop = trainer.stop
 
     def on_epoch_end(self, trainer: "Trainer", record: dict[str, Any]) -> None:
         """Count the epochs without an improvement."""
@@ -96,6 +113,7 @@ class EarlyStopping(Monitor):
 
     def on_train_end(self, trainer: "Trainer") -> None:
         """Put the best weights back."""
+        self._stop = None
         if self.weights is not None:
             trainer.model.load_state_dict(self.weights)
 
@@ -108,3 +126,5 @@ class EarlyStopping(Monitor):
         """See Callback.load_state_dict."""
         self.best, self.waited, self.best_epoch = state["best"], state["waited"], state["best_epoch"]
         self.weights = state.get("arrays")
+        if self.waited >= self.patience and self._stop is not None:
+            self._stop()  # killed between its last epoch and its end

@@ -102,6 +102,8 @@ class LearningRateFinder(Callback):
         """The suggestion for these batches; nothing is changed. Raises ValueError if there is no batch."""
         model, optimizer = trainer.model, trainer.optimizer
         before = model.state_dict(), optimizer.state_dict(), random.get_state()
+        scaler = trainer.precision.scaler
+        scale = None if scaler is None else scaler.state_dict()
         position = loader.state_dict() if hasattr(loader, "state_dict") else None
         training = model.training
         model.train()
@@ -112,6 +114,8 @@ class LearningRateFinder(Callback):
             model.load_state_dict(before[0])
             optimizer.load_state_dict(before[1])
             random.set_state(before[2])
+            if scaler is not None and scale is not None:
+                scaler.load_state_dict(scale)
             if position is not None:
                 loader.load_state_dict(position)
         self.suggestion = self._steepest()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from nnx.compiled import compile as compiled
+from nnx.data.checks import is_count
 from nnx.layers.module import Module
 from nnx.optim import Optimizer, clip_grad_norm, clip_grad_value
 from nnx.train.batches import Parts
@@ -80,7 +81,7 @@ class Steps:
 
     def _gradients(self, batch: Parts, watching: list[str]) -> Any:
         """watching: what is watched is part of what a program was compiled for."""
-        with watched(self.watchers if watching else ()) as notes:
+        with watched(self.watchers if watching else (), self.precision.unscaled) as notes:
             (loss, (terms, output)), grads = self._value_and_grad(self.model, batch)
         return loss, terms, output, grads, notes
 
@@ -112,8 +113,8 @@ class Gathered:
     """Gradients of several batches: their mean over all samples, which is what one batch of them all would give."""
 
     def __init__(self, wanted: int) -> None:
-        if wanted < 1:
-            raise ValueError(f"Trainer: accumulate must be at least 1 batch, got {wanted}")
+        if not is_count(wanted):
+            raise ValueError(f"Trainer: accumulate must be at least 1 batch, got {wanted!r}: a whole number")
         self.wanted = wanted
         self.clear()
 

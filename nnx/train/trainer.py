@@ -17,7 +17,7 @@ from nnx.layers.module import Module
 from nnx.optim import Optimizer
 from nnx.train import checks, evaluation, state
 from nnx.train.batches import Parts, loader_of, parts
-from nnx.train.callbacks import Callback
+from nnx.train.callbacks import Callback, in_order
 from nnx.train.clock import Clock
 from nnx.train.half import Precision
 from nnx.train.history import History
@@ -138,12 +138,13 @@ class Trainer:
         Raises Diverged if an epoch's loss is not finite, ValueError for an empty dataset.
         """
         limits = Limits(epochs, max_steps, max_time)
+        checks.check_callbacks(callbacks)
         checks.check_validation(validation, validate_every)
         self._class_weights = class_weights(class_weight, y)
         self.loader = loader_of(x, y, batch_size, shuffle=True, weight=sample_weight)
         self.validation = None if validation is None else loader_of(validation, None, max(batch_size, 256))
         shown = [Progress()] if verbose and not any(isinstance(c, Progress) for c in callbacks) else []
-        self.callbacks = sorted([*callbacks, *shown], key=lambda callback: callback.last)
+        self.callbacks = in_order([*callbacks, *shown])
         self.limits, self._validate_every, self.stopping = limits, validate_every, False
         if not self.resuming:
             limits.count_from(self)
@@ -222,13 +223,13 @@ class Trainer:
         if self.schedule is not None and self.schedule_every == "step":
             self.schedule.step()
         self.clock.lap("update")
-        self._tell("on_batch_end", loss)
         if self._validate_every is not None and self.step % self._validate_every == 0:
             record = {"epoch": self.epoch + 1, "step": self.step, "lr": self.optimizer.lr}
             record |= self._validated(record)
             self.validations.append(record)
             self.latest |= record
             self._tell("on_validation", record)
+        self._tell("on_batch_end", loss)  # where checkpoints are written: all of this step must be in them
 
     def _validated(self, record: dict[str, Any]) -> dict[str, float]:
         """The validation's numbers as val_loss, ...; those of this very step, if there are some already."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnx.autodiff import op
+from nnx.autodiff.casting import wide
 from nnx.backend import innermost, is_array
 from nnx.layers.module import Module
 from nnx.typing import Array
@@ -39,8 +40,11 @@ def named_layers(model: Module, wanted: Callable[[Module], bool]) -> dict[str, M
 
 
 @contextmanager
-def watched(watchers: Sequence[Watcher]) -> Iterator[Notes]:
-    """Inside of the block the layers take notes of their calls, and of the backward pass."""
+def watched(watchers: Sequence[Watcher], unscaled: Callable[[Array], Array] = wide) -> Iterator[Notes]:
+    """Inside of the block the layers take notes of their calls, and of the backward pass, in 32 bits or more.
+
+    unscaled: of a gradient within the pass, what it would be if the loss were not scaled
+    """
     notes: Notes = {}
     places: dict[int, tuple[Module, list[tuple[str, Watcher]]]] = {}
     for watcher in watchers:
@@ -49,14 +53,14 @@ def watched(watchers: Sequence[Watcher]) -> Iterator[Notes]:
     own = [(layer, type(layer)) for layer, _ in places.values()]
     try:
         for layer, wanted in places.values():
-            object.__setattr__(layer, "__class__", _noting(type(layer), wanted, notes))
+            object.__setattr__(layer, "__class__", _noting(type(layer), wanted, notes, unscaled))
         yield notes
     finally:
         for layer, cls in own:
             object.__setattr__(layer, "__class__", cls)
 
 
-def _noting(cls: type, wanted: list[tuple[str, Watcher]], notes: Notes) -> type:
+def _noting(cls: type, wanted: list[tuple[str, Watcher]], notes: Notes, unscaled: Callable[[Array], Array]) -> type:
     """A subclass of one layer's class whose calls are written down."""
 
     def note(watcher: Watcher, path: str, found: Array) -> None:
@@ -66,7 +70,7 @@ def _noting(cls: type, wanted: list[tuple[str, Watcher]], notes: Notes) -> type:
     def told(dy: Array) -> None:
         for path, watcher in wanted:
             if watcher.delta is not None:
-                note(watcher, path, watcher.delta(innermost(dy)))
+                note(watcher, path, watcher.delta(unscaled(innermost(dy))))
 
     def call(self: Module, *args: Any, **kwargs: Any) -> Any:
         y = cls.__call__(self, *args, **kwargs)
@@ -74,7 +78,7 @@ def _noting(cls: type, wanted: list[tuple[str, Watcher]], notes: Notes) -> type:
             return y
         for path, watcher in wanted:
             if watcher.output is not None:
-                note(watcher, path, watcher.output(innermost(y)))
+                note(watcher, path, watcher.output(wide(innermost(y))))
         return _probe(y, told) if any(watcher.delta for _, watcher in wanted) else y
 
     return type(
