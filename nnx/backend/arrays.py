@@ -5,6 +5,7 @@ that the type comes from, and every later one is a dictionary's. A `Var` answers
 `__array_namespace__`, as do arrays of libraries that nnx has never heard of.
 """
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -181,12 +182,16 @@ def are_mixed(*arrays: Array) -> bool:
 
 
 def kernel(name: str, x: Array) -> Callable[..., Any] | None:
-    """The own function of x's library by that name, if it has one and x is not being watched."""
+    """The own function of x's library by that name, if it has one and x is not being watched.
+
+    NNX_KERNELS=0, in the environment before the first call, turns all of them off: what is generic computes the same.
+    """
     key = name, type(x)
     try:
         return _KERNELS[key]
     except KeyError:
-        found = _KERNELS[key] = None if type(x) in _BOXES else backend_of(x).kernel(name)
+        off = os.environ.get("NNX_KERNELS", "1") in ("0", "false", "off")
+        found = _KERNELS[key] = None if off or type(x) in _BOXES else backend_of(x).kernel(name)
         return found
 
 

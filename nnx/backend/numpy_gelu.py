@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nnx.backend import numpy_memory
 from nnx.typing import Array
 
 BLOCK = 1 << 15
@@ -29,24 +30,36 @@ P = (
 
 
 def gelu(x: Array) -> tuple[Array, Callable[[Array], tuple[Array]]] | None:
-    """x Φ(x), and its pullback; None for other dtypes than float32."""
+    """x Φ(x), and its pullback; None for other dtypes than float32.
+
+    Kept is the slope, while x and Φ are in cache: one array, and its product with dy is all that is left to do.
+    """
     if x.dtype != np.float32:
         return None
+    slope = numpy_memory.empty(x.shape, x.dtype)
+    return _over(x, slope), lambda dy: (dy * slope,)
+
+
+def gelu_alone(x: Array) -> Array | None:
+    """x Φ(x), where nobody asks for a gradient; None for other dtypes than float32."""
+    return None if x.dtype != np.float32 else _over(x, None)
+
+
+def _over(x: Array, slope: Array | None) -> Array:
+    """x Φ(x); writes Φ + x Φ′, Φ′ = exp(-x²/2) / √2π."""
     flat = np.ascontiguousarray(x).reshape(-1)
-    y, phi = np.empty_like(flat), np.empty_like(flat)
-    part = np.empty(min(BLOCK, flat.size), flat.dtype)
-    with np.errstate(over="ignore"):  # of x² and of exp: where they are infinite, Φ is 0 or 1
+    y = numpy_memory.empty(flat.shape, flat.dtype)
+    square, phi = np.empty((2, min(BLOCK, flat.size)), flat.dtype)
+    to = None if slope is None else slope.reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):  # of x² and exp, where Φ is 0 or 1; of 0 · ∞
         for start in range(0, flat.size, BLOCK):
             at = slice(start, start + BLOCK)
-            _normal(flat[at], part[: flat[at].size], phi[at])
-            np.multiply(flat[at], phi[at], out=y[at])
-
-    def pullback(dy: Array) -> tuple[Array]:
-        if type(dy) is not np.ndarray:  # somebody watches the gradient itself
-            return (dy * _slope(flat, phi, np.ones_like(flat)).reshape(x.shape),)
-        return (_slope(flat, phi, np.ascontiguousarray(dy).reshape(-1)).reshape(x.shape),)
-
-    return y.reshape(x.shape), pullback
+            here, n = flat[at], flat[at].size
+            _normal(here, square[:n], phi[:n])
+            np.multiply(here, phi[:n], out=y[at])
+            if to is not None:
+                _slope(here, square[:n], phi[:n], to[at])
+    return y.reshape(x.shape)
 
 
 def _normal(x: Array, square: Array, phi: Array) -> None:
@@ -63,20 +76,13 @@ def _normal(x: Array, square: Array, phi: Array) -> None:
     np.divide(1.0, phi, out=phi)
 
 
-def _slope(x: Array, phi: Array, dy: Array) -> Array:
-    """dy (Φ(x) + x Φ′(x)),  Φ′ = exp(-x²/2) / √2π."""
-    dx = np.empty_like(x)
-    for start in range(0, x.size, BLOCK):
-        at = slice(start, start + BLOCK)
-        d = dx[at]
-        np.multiply(x[at], x[at], out=d)
-        d *= -0.5
-        np.exp(d, out=d)
-        d *= x[at]
-        d *= 1.0 / math.sqrt(2.0 * math.pi)
-        d += phi[at]
-        d *= dy[at]
-    return dx
+def _slope(x: Array, square: Array, phi: Array, slope: Array) -> None:
+    """Φ(x) + x Φ′(x)."""
+    np.multiply(square, -0.5, out=slope)
+    np.exp(slope, out=slope)
+    slope *= x
+    slope *= 1.0 / math.sqrt(2.0 * math.pi)
+    slope += phi
 
 
-KERNELS: dict[str, Callable[..., Any]] = {"gelu": gelu}
+KERNELS: dict[str, Callable[..., Any]] = {"gelu": gelu, "gelu_alone": gelu_alone}

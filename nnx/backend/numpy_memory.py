@@ -68,6 +68,19 @@ def empty(shape: Shape, dtype: DType) -> Array:
     return block.view(dtype).reshape(shape)
 
 
+def like(x: Array) -> Array:
+    """np.empty_like(x): in memory its axes lie in the order of x's."""
+    if x.flags.c_contiguous:
+        return empty(x.shape, x.dtype)
+    order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+    return empty(tuple(x.shape[axis] for axis in order), x.dtype).transpose(np.argsort(order))
+
+
+def release() -> None:
+    """Give back what is free."""
+    _drop(MOST + 1)
+
+
 def _drop(wanted: int) -> None:
     """Give back blocks of other sizes that are free, until as many bytes are."""
     for nbytes, blocks in [*_KEPT.blocks.items()]:

@@ -59,6 +59,9 @@ def gelu(x: Array, approximate: str = "none") -> Array:
     approximate: "none", or "tanh" for x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))
     """
     if approximate == "none":
+        alone = kernel("gelu_alone", x)  # None for an array that somebody watches
+        if alone is not None and (y := alone(x)) is not None:
+            return y
         return _gelu_erf(x) if kernel("gelu", innermost(x)) is not None else _gelu_fused(x)
     if approximate == "tanh":
         return _gelu_tanh(x)

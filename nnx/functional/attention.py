@@ -84,8 +84,24 @@ def plain(q: Array, k: Array, v: Array, mask: Array | None, is_causal: bool, sca
     own = kernel("attention", q)
     if own is not None and (found := own(q, k, v, mask, is_causal, scale)) is not None:
         return found
+    own = kernel("short_attention", q)
+    if own is not None and (found := own(q, k, v, mask, is_causal, scale)) is not None:
+        y, back = found
+
+        def generic(dy: Array) -> tuple[Any, ...]:  # for a gradient that is watched itself
+            p = attention_weights(q, k, mask, is_causal, scale)
+            entries: tuple[Any, ...] = _pullback(p, q, k, v, mask, scale)(dy)
+            return entries
+
+        return y, lambda dy: (generic if kernel("short_attention", dy) is None else back)(dy)
     xp = namespace(q, k, v)
     p = attention_weights(q, k, mask, is_causal, scale)
+    return xp.matmul(p, v), _pullback(p, q, k, v, mask, scale)
+
+
+def _pullback(p: Array, q: Array, k: Array, v: Array, mask: Array | None, scale: float) -> Any:
+    """See plain."""
+    xp = namespace(q, k, v)
     like_q, like_k, like_v = like(q), like(k), like(v)
     like_mask = None if mask is None or is_boolean(mask) else like(mask)
 
@@ -103,7 +119,7 @@ def plain(q: Array, k: Array, v: Array, mask: Array | None, is_causal: bool, sca
             None,
         )
 
-    return xp.matmul(p, v), pullback
+    return pullback
 
 
 def _check(q: Array, k: Array, v: Array, mask: Array | None, is_causal: bool, grouped: bool) -> None:

@@ -20,12 +20,12 @@ def split_heads(x: Array, parts: int, heads: int, batch_first: bool = True) -> A
     shape = tuple(x.shape)
     width = shape[-1] // (parts * heads)
     order = (2, 0, 3, 1, 4) if batch_first else (2, 1, 3, 0, 4)
-    back = (1, 3, 0, 2, 4) if batch_first else (3, 1, 0, 2, 4)
+    back = (0, 2, 1, 3) if batch_first else (2, 0, 1, 3)
     y = xp.permute_dims(xp.reshape(x, (*shape[:2], parts, heads, width)), order)
 
     def pullback(dys: Any) -> tuple[Any, None, None, None]:
-        dy = xp.stack(list(dys)) if parts > 1 else namespace(dys[0]).expand_dims(dys[0], axis=0)
-        return xp.reshape(xp.permute_dims(dy, back), shape), None, None, None
+        turned = [xp.permute_dims(dy, back) for dy in dys]  # (n, t, h, d) each: side by side in one copy
+        return xp.reshape(xp.stack(turned, axis=2), shape), None, None, None
 
     return tuple(y[k, ...] for k in range(parts)), pullback
 

@@ -59,12 +59,12 @@ class Groups:
                 if any(map(is_array, leaves((line.args, line.kwargs)))):  # a view of a constant
                     foreign = foreign | {line.result}
         self.foreign = {self.of(at) for at in foreign}
+        # the last line that uses a group, and a variable
         self.last: dict[int, int] = {}
-        self.members: dict[int, set[int]] = {}
+        self.uses: dict[int, int] = {}
         for k, line in enumerate(lines):
             for at in touched(line):
-                self.last[self.of(at)] = k
-                self.members.setdefault(self.of(at), set()).add(at)
+                self.last[self.of(at)] = self.uses[at] = k
 
     def of(self, at: int) -> int:
         """The group of a variable."""
@@ -93,6 +93,7 @@ class Writer:
         given = {inputs[k].at for k in large}
         foreign = {x.at for x in [*inputs, *outputs] if isinstance(x, StandIn)} - given
         self.groups = Groups(lines, foreign)
+        self.returned = {x.at for x in outputs if isinstance(x, StandIn)}
         self.made = {line.result for line in lines if line.fresh} | given
         self.given = {f"a{k}" for k in large}
         self.overwritten: set[str] = set()
@@ -131,15 +132,13 @@ class Writer:
         return ""
 
     def _freed(self, k: int, line: Line) -> Iterator[str]:
-        """Lets go of the arrays whose last use this line was."""
-        for group in {self.groups.of(at) for at in touched(line)}:
-            if self.groups.last[group] != k or group in self.groups.foreign:
-                continue
-            members = self.groups.members[group]
-            taken = self.names.get(line.result if line.result is not None else -1)
-            names = {self.names[at] for at in members if at in self.names} - {taken}
-            if names and any(getattr(self.book.values[at], "nbytes", LARGE) >= LARGE for at in members):
-                yield " = ".join(sorted(names)) + " = None"
+        """Lets go of the large arrays, and of what may keep one, that this line was the last to use."""
+        taken = self.names.get(line.result if line.result is not None else -1)
+        over = [at for at in touched(line) if self.groups.uses[at] == k and at not in self.returned]
+        large = [at for at in over if getattr(self.book.values[at], "nbytes", LARGE) >= LARGE]
+        names = {self.names[at] for at in large} - {taken}
+        if names:
+            yield " = ".join(sorted(names)) + " = None"
 
     def _form(self, at: int | None) -> Any:
         """Shape and dtype of an array that can be written over; None for numbers and what is not one block."""
