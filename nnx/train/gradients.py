@@ -26,6 +26,7 @@ class GradientStats(Callback):
     log: the norms go into the record as well, as grad_norm/<path> and delta_norm/<layer>, for the logs behind it in the
     list of callbacks (MetricsLog, CSVLogger, TensorBoard)
     """
+
     informs = True
 
     def __init__(self, small: float = 1e-4, large: float = 1e3, log: bool = False) -> None:
