@@ -48,8 +48,10 @@ def test_what_is_no_axes_is_refused(name):
 
 def test_text_has_the_colour_of_the_users_style():
     with mpl.rc_context({"text.color": "#ff00ff"}):
-        ax = PICTURES["confusion_matrix"](None)
-        assert {text.get_color() for text in ax.texts} == {"#ff00ff"}
+        ax = plot.confusion_matrix([[9, 1], [2, 8]])
+        colors = {text.get_text(): text.get_color() for text in ax.texts}
+        assert colors == {"9": "white", "8": "white", "1": "#ff00ff", "2": "#ff00ff"}, "white on strong blue"
+        assert {text.get_color() for text in plot.network_diagram(network()).texts} == {"#ff00ff"}
 
 
 def test_every_name_is_a_picture():
