@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 import nnx
-from nnx.cli import task
-from nnx.cli import train as command
+from nnx.cli import config, task, train
 from nnx.random import bits, keep_mask
-from nnx.train import Callback, Trainer
+from nnx.train import Callback
 from tests.support import assert_same
 
 STEPS = 50
@@ -33,13 +32,8 @@ class Losses(Callback):
 
 def default_run():
     """The Trainer and loader that `nnx train` makes without options, on the active backend."""
-    args = argparse.Namespace(**command.FIXED)
-    splits, classes = task.load(args)
-    nnx.seed(args.seed)
-    model = task.build(splits[0][0].shape[1], classes, args)
-    metrics = {"accuracy": task.accuracy}
-    quick = task.compiles_quickly(nnx.get_backend())
-    trainer = Trainer(model, task.make_optimizer(args), nnx.losses.cross_entropy, metrics, compile=quick)
+    args, _ = config.complete(argparse.Namespace())
+    trainer, splits, _, _ = train.made(args, nnx.get_backend())
     return trainer, task.make_loader(splits, args)
 
 

@@ -47,9 +47,14 @@ def complete(given: argparse.Namespace) -> tuple[argparse.Namespace, RunFolder |
     return found, folder
 
 
-def settings_of(folder: RunFolder) -> tuple[Layer, dict[str, str]]:
-    """The settings of a run, as its config.json has them, and the whole paths of the files it was made from."""
+def settings_of(folder: RunFolder, whole: bool = True) -> tuple[Layer, dict[str, str]]:
+    """The settings of a run, as its config.json has them, and the whole paths of the files it was made from.
+
+    whole: whether each must be there, as a run needs that goes on; else those of an older version's run have defaults
+    """
     config = folder.read_config()
+    if not whole:
+        config = {name: row.default for name, row in SETTINGS.items() if name != "data"} | config
     model = config.get("model")
     if missing := [name for name in (*SETTINGS, "model") if name not in config]:
         raise ValueError(f"{folder.config}: expected the settings of a run, missing {', '.join(sorted(missing))}")

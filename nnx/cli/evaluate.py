@@ -88,16 +88,10 @@ def test_part(saved: SavedRun) -> tuple[Any, Any]:
 def other(saved: SavedRun, args: argparse.Namespace) -> tuple[Any, Any]:
     """All of another file, prepared as the run's own data was."""
     prepared = saved.preparation
-    asked = vars(saved.settings) | {
-        "data": args.data,
-        "labels": args.labels,
-        "target": args.target or saved.settings.target,
-        "columns": prepared.columns,
-        "task": prepared.task,
-        "image_size": saved.image_size,
-        "files": {},
-    }
-    source = sources.read(argparse.Namespace(**asked), channels=saved.channels)
+    changes = {"task": prepared.task, "labels": args.labels}
+    if args.target is not None:
+        changes["target"] = args.target
+    source = sources.read(saved.asking(args.data, **changes), channels=saved.channels)
     check_lengths(source)
     return prepared.inputs(source.x, source.name), prepared.targets(source)
 

@@ -122,9 +122,9 @@ def _run_checked(args: argparse.Namespace) -> Any:
 
 def shape(text: str) -> tuple[int, ...]:
     """3,4 or 3x4, and () for a number."""
-    sizes = [size for size in text.strip("() ").replace("x", ",").split(",") if size.strip()]
+    inner = text.strip("() ").replace("x", ",").removesuffix(",")
     try:
-        found = tuple(int(size) for size in sizes)
+        found = tuple(int(size) for size in inner.split(",")) if inner else ()
     except ValueError:
         found = (-1,)
     if min(found, default=0) < 0:

@@ -46,6 +46,14 @@ def folder_name(text: str) -> str:
     return text
 
 
+def delimiter(text: str) -> str:
+    """One character, or tab."""
+    found = "\t" if text in ("tab", "\\t") else text
+    if len(found) != 1:
+        raise argparse.ArgumentTypeError(f"expected one character, or tab, got '{text}'")
+    return found
+
+
 def boolean(text: str) -> bool:
     """True or false."""
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}

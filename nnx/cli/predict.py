@@ -10,6 +10,7 @@ from typing import Any
 
 from nnx.cli import sources
 from nnx.cli.arrays import Source
+from nnx.cli.builtin import BUILT_IN
 from nnx.cli.output import add_json, examples, finite
 from nnx.cli.saved import SavedRun, add_backend, opened
 
@@ -67,17 +68,10 @@ def _source(saved: SavedRun, name: str) -> Source:
         if name != "-" and not path.is_file():
             raise FileNotFoundError(f"{name}: there is no such file in {Path.cwd()}: give its whole path")
         return _csv_source(saved, name)
-    asked = vars(saved.settings) | {
-        "data": name,
-        "target": None,
-        "columns": saved.preparation.columns,
-        "task": "auto",
-        "image_size": saved.image_size,
-        "files": {},
-    }
-    if name in sources.BUILT_IN:
+    if name in BUILT_IN:
         raise ValueError(f"{name}: expected a file of samples; for scores on a built-in set: nnx evaluate RUN")
-    return sources.read(argparse.Namespace(**asked), labelled=False, channels=saved.channels)
+    asked = saved.asking(name, target=None, task="auto")
+    return sources.read(asked, labelled=False, channels=saved.channels)
 
 
 def _csv_source(saved: SavedRun, name: str) -> Source:
@@ -89,16 +83,24 @@ def _csv_source(saved: SavedRun, name: str) -> Source:
         raw = sys.stdin.buffer.read().decode("utf-8-sig") if hasattr(sys.stdin, "buffer") else sys.stdin.read()
         text = _named("standard input", raw)
     columns = saved.preparation.columns
-    if columns is None:
-        found = data.read_csv(text)
-    elif all(column == f"column {column.rpartition(' ')[2]}" for column in columns):
-        found = data.read_csv(text)
-        if found.x.shape[1] != len(columns):  # beside the features there is the target, or another one
-            text = _named(name, text.getvalue()) if name == "-" else text
-            found = data.read_csv(text, header=False, columns=columns)
-    else:
-        found = data.read_csv(text, header=True, columns=columns)
+    how: dict[str, Any] = {"delimiter": saved.settings.delimiter}
+    if columns is not None and not all(column == f"column {column.rpartition(' ')[2]}" for column in columns):
+        how |= {"header": True, "columns": columns}
+    elif columns is not None and _width(text, saved.settings.delimiter) != len(columns):
+        how |= {"header": False, "columns": columns}  # beside them there is the target, or more
+    found = data.read_csv(text, **how)
     return Source("standard input" if name == "-" else name, found.x, columns=found.columns)
+
+
+def _width(text: Any, delimiter: str) -> int:
+    """How many cells the first line has."""
+    from nnx.data.table import text_of
+
+    with text_of(text) as lines:
+        width = len(next(csv.reader(lines, delimiter=delimiter), []))
+    if isinstance(text, io.StringIO):
+        text.seek(0)
+    return width
 
 
 class _Text(io.StringIO):

@@ -111,6 +111,8 @@ class Preparation:
 def prepare(source: Source, args: argparse.Namespace) -> tuple[Splits, Preparation]:
     """The splits as the model takes them, and how they came to be so. Raises ValueError for data that cannot be."""
     check_lengths(source)
+    if not source.x.size:
+        raise ValueError(f"{source.name}: expected columns to learn from, got the target alone: is it --delimiter ';'?")
     data.check_finite(source.x, source.name)
     classes = _classes(source, args.task)
     table = source.x.ndim == 2
@@ -195,15 +197,24 @@ def _numbered(source: Source, classes: tuple[str, ...]) -> Any:
     """The labels of a source as numbers of these classes. Raises ValueError for a label that is none of them."""
     y = np.asarray(source.y)
     if source.classes is not None:
-        names, place = np.asarray(source.classes), y
+        names, place = list(source.classes), y
     else:
         values, place = np.unique(y, return_inverse=True)
-        names = np.asarray([str(v) for v in values.tolist()])
+        names = [str(v) for v in values.tolist()]
     number = {name: k for k, name in enumerate(classes)}
-    if unknown := [str(name) for name in names if str(name) not in number]:
+    names = [_spelt(str(name), number) for name in names]
+    if unknown := [name for name in names if name not in number]:
         shown = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
         raise ValueError(f"{source.name}: expected labels among {shown}, as the run was trained on, got '{unknown[0]}'")
-    return np.asarray([number[str(name)] for name in names], dtype=np.int64)[place]
+    return np.asarray([number[name] for name in names], dtype=np.int64)[place]
+
+
+def _spelt(name: str, known: Mapping[str, int]) -> str:
+    """A label as the classes have it: 01, read as text, is the class 1 of those that were read as numbers."""
+    try:
+        return name if name in known else str(int(name))
+    except ValueError:
+        return name
 
 
 # ---- deviations ------------------------------------------------------------------------------------------------------

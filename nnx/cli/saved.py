@@ -14,6 +14,7 @@ from nnx.cli.models import build, completed
 from nnx.cli.preparation import Preparation
 from nnx.cli.runs import RunFolder
 from nnx.cli.settings import MODEL, SETTINGS
+from nnx.cli.sources import table_suffix
 
 __all__ = ["SavedRun", "add_backend", "opened"]
 
@@ -28,7 +29,7 @@ class SavedRun:
 
     def __init__(self, path: str | Path) -> None:
         self.folder = RunFolder.trained(Path(path))
-        flat, files = settings_of(self.folder)
+        flat, files = settings_of(self.folder, whole=False)
         self.config = self.folder.read_config()
         try:
             self.preparation = Preparation.from_json(self.config["preparation"])
@@ -50,10 +51,22 @@ class SavedRun:
         """Of the images that it takes; None if it takes rows."""
         return self.preparation.shape[0] if len(self.preparation.shape) == 3 else None
 
-    @property
-    def image_size(self) -> list[int] | None:
-        """Height and width of the images that it takes."""
-        return list(self.preparation.shape[1:]) if self.channels else None
+    def asking(self, file: str, **changes: Any) -> argparse.Namespace:
+        """The run's settings for reading another file: its columns by name, images in its size."""
+        table = table_suffix(Path(file)) is not None
+        kept = self.preparation.columns if table else None
+        target = self.settings.target if table else None
+        size = list(self.preparation.shape[1:]) if self.channels and not table else None
+        asked: dict[str, Any] = {
+            "data": file,
+            "labels": None,
+            "target": target,
+            "columns": kept,
+            "image_size": size,
+            "files": {},
+        }
+        asked["delimiter"] = self.settings.delimiter if table else ","
+        return argparse.Namespace(**vars(self.settings) | asked | changes)
 
     def outputs(self, x: Any) -> Any:
         """The model's outputs for prepared samples, on the host: (n, outputs)."""
@@ -83,7 +96,7 @@ def add_backend(command: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def opened(args: argparse.Namespace) -> Iterator[SavedRun]:
-    """The run of args.run_folder, on the backend of args; what overflows in it warns nobody."""
+    """The run in args.folder, on the backend of args; what overflows in it warns nobody."""
     backend = nnx.get_backend(args.backend, args.device)
     with nnx.use_backend(backend.name, backend.device), np.errstate(over="ignore", invalid="ignore"):
         yield SavedRun(args.folder)

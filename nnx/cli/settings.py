@@ -5,8 +5,9 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+from nnx.cli.builtin import BUILT_IN
 from nnx.cli.models import ARGUMENTS, FAMILIES
-from nnx.cli.options import boolean, non_negative, positive, positive_int, seed, word
+from nnx.cli.options import boolean, delimiter, non_negative, positive, positive_int, seed, word
 from nnx.cli.rows import Setting
 from nnx.cli.task import OPTIMIZERS, TASKS
 
@@ -15,13 +16,16 @@ __all__ = ["FIXED", "FREE", "MODEL", "SETTINGS", "Setting", "add_option", "close
 MODEL = "model."
 """What the names of a model's own settings begin with: model.type, model.hidden, ..."""
 
-DATA = "digits, fashion-mnist; a .csv, .parquet or .npz file (x, y); an IDX file of images; a folder of images (digits)"
+DATA = (
+    f"{', '.join(BUILT_IN)}; a .csv, .parquet or .npz file (x, y); an IDX file of images; a folder of images (digits)"
+)
 
 FIXED: dict[str, Setting] = {
     "data": Setting(word, "digits", DATA),
     "labels": Setting(word, None, "the IDX file of the labels (the images' name with labels-idx1)", metavar="FILE"),
     "target": Setting(word, None, "the label column of a table, by name or number (the last one)"),
     "columns": Setting(word, None, "the columns to learn from (all but the target)", many=True, metavar="NAME"),
+    "delimiter": Setting(delimiter, ",", "between the cells of a .csv file, or tab (,)"),
     "task": Setting(str, "auto", "auto: whole numbers and words are classes, other numbers values", choices=TASKS),
     "standardize": Setting(boolean, None, "columns to mean 0 and deviation 1 (tables: yes, images: no)"),
     "image_size": Setting(positive_int, None, "height and width to resize images to", many=True, metavar="N"),
@@ -72,7 +76,7 @@ def named(name: str, where: str) -> tuple[str, Setting]:
 def closest(name: str, known: Iterable[str]) -> str:
     """The names that come closest, in words; all of them if none does."""
     whole = {name.rpartition(".")[2]: name for name in known}
-    names = list(dict.fromkeys(difflib.get_close_matches(name.rpartition(".")[2].lower(), list(whole), 3, 0.5)))
+    names = list(dict.fromkeys(difflib.get_close_matches(name.rpartition(".")[2].lower(), list(whole), 3, 0.65)))
     return f"did you mean {' or '.join(whole[n] for n in names)}?" if names else f"there is {', '.join(whole.values())}"
 
 

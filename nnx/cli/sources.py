@@ -1,35 +1,15 @@
 """Where data comes from: built-in sets, tables, arrays, IDX files and folders of images, all as one kind of Source."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from nnx.cli.arrays import Source, idx, is_idx, npz, size_of, sized
+from nnx.cli.builtin import BUILT_IN, load
 
 __all__ = ["BUILT_IN", "Source", "read", "table_suffix"]
 
 TABLES = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet"}
-
-
-def digits() -> Source:
-    """Images 8 × 8."""
-    from nnx import data
-
-    return Source("digits", *data.digits(flatten=False), classes=tuple("0123456789"), target="digit")
-
-
-def fashion_mnist() -> Source:
-    """Images 28 × 28, and a test part of their own."""
-    from nnx import data
-
-    (x, y), test = data.fashion_mnist(flatten=False)
-    names = ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
-    return Source("fashion-mnist", x, y, classes=tuple(names), target="article", test=test)
-
-
-BUILT_IN: dict[str, Callable[[], Source]] = {"digits": digits, "fashion-mnist": fashion_mnist}
-"""The sets that have a name."""
 
 
 def read(args: argparse.Namespace, labelled: bool = True, channels: int | None = None) -> Source:
@@ -39,16 +19,21 @@ def read(args: argparse.Namespace, labelled: bool = True, channels: int | None =
     Raises ValueError, FileNotFoundError, ModuleNotFoundError: each message names the file.
     """
     if args.data in BUILT_IN:
-        return sized(BUILT_IN[args.data](), args.image_size)
+        _check_used(args, f"the set {args.data}", "image_size")
+        return sized(load(args.data), args.image_size)
     path = place(args, "data")
     if path.is_dir():
+        _check_used(args, "folders of images", "image_size")
         return _folder(path, args, labelled, channels)
     kind = table_suffix(path)
     if kind is not None:
+        _check_used(args, "tables", "target", "columns", "delimiter")
         return _table(kind, path, args, labelled)
-    if path.suffix == ".npz":
+    if path.suffix in (".npz", ".npy"):
+        _check_used(args, ".npz files, whose arrays are x and y", "image_size")
         return sized(npz(path, labelled), args.image_size)
     if path.is_file() and is_idx(path):
+        _check_used(args, "IDX files", "labels", "image_size")
         return sized(idx(path, _labels_of(path, args) if labelled else None), args.image_size)
     if path.is_file() and not labelled:
         return _images([path], args, channels)
@@ -56,6 +41,15 @@ def read(args: argparse.Namespace, labelled: bool = True, channels: int | None =
         f"--data {args.data}: expected {', '.join(BUILT_IN)}, a .csv, .parquet or .npz file, an IDX file of images, "
         "or a folder of images with a subfolder for each class"
     )
+
+
+def _check_used(args: argparse.Namespace, kind: str, *used: str) -> None:
+    """Raises ValueError for an option that this kind of data has no use for."""
+    others = {"labels": None, "target": None, "columns": None, "delimiter": ",", "image_size": None}
+    for name, unset in others.items():
+        if name not in used and vars(args)[name] != unset:
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(f"--data {args.data}: {option} is not for {kind}: leave it out")
 
 
 def table_suffix(path: Path) -> str | None:
@@ -86,9 +80,17 @@ def _table(kind: str, path: Path, args: argparse.Namespace, labelled: bool) -> S
     from nnx import data
 
     given = args.target
-    column: Any = (-1 if labelled else None) if given is None else int(given) if given.lstrip("-").isdigit() else given
-    how = {"target": column, "classes": True if args.task == "classification" else None, "columns": args.columns}
-    found = data.read_csv(path, **how) if kind == "csv" else data.read_parquet(path, **how)
+    column: Any = given
+    if given is None:
+        column = -1 if labelled else None
+    elif given.lstrip("-").isdigit():
+        column = int(given)
+    how: dict[str, Any] = {"target": column, "columns": args.columns}
+    how["classes"] = True if args.task == "classification" else None
+    if kind == "csv":
+        found = data.read_csv(path, delimiter=args.delimiter, **how)
+    else:
+        found = data.read_parquet(path, **how)
     name = given if isinstance(column, str) else None
     return Source(str(path), found.x, found.y, found.columns, found.classes, name)
 

@@ -12,6 +12,7 @@ import numpy as np
 import nnx
 from nnx.cli import config, sources
 from nnx.cli.arrays import Source, fingerprint
+from nnx.cli.builtin import BUILT_IN
 from nnx.cli.models import ARGUMENTS, FAMILIES, build
 from nnx.cli.options import folder_name
 from nnx.cli.output import add_json, examples, words_elsewhere, write_json
@@ -53,8 +54,7 @@ models, and what --set and config.toml can say of each:
 def register(commands: Any) -> None:
     """Add the command to the parser."""
     how = examples(*EXAMPLES)
-    rows = [f"  {kind:9} {', '.join(f'{k}={v}' for k, v in row.defaults.items())}" for kind, row in FAMILIES.items()]
-    how["epilog"] += "\n" + CONFIG + "\n".join(rows)
+    how["epilog"] += "\n" + CONFIG + "\n".join(f"  {kind:9} {defaults(kind)}" for kind in FAMILIES)
     command = commands.add_parser(
         "train",
         help="train a model on real data",
@@ -66,6 +66,12 @@ def register(commands: Any) -> None:
     command.set_defaults(run=run)
 
 
+def defaults(kind: str) -> str:
+    """The arguments of a family and their defaults, in words."""
+    found = FAMILIES[kind].defaults.items()
+    return ", ".join(f"{name}={'auto' if v is None else v}" for name, v in found) or "(as it was published)"
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """All options; those that are not given are not in the result."""
 
@@ -73,12 +79,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(name, help=help, default=argparse.SUPPRESS, **how)
 
     rows = list(SETTINGS.items())
-    for name, setting in rows[:7]:
+    for name, setting in rows[:8]:
         add_option(parser, name, setting)
     add("--model", "the family (mlp)", choices=tuple(FAMILIES))
     for name in ("hidden", "activation", "dropout"):
         add_option(parser, name, ARGUMENTS[name])
-    for name, setting in rows[7:]:
+    for name, setting in rows[8:]:
         add_option(parser, name, setting)
     add("--config", "settings from a TOML file; options count more", type=Path, metavar="FILE")
     add("--set", "any setting by its name, the model's too", action="append", metavar="NAME=VALUE")
@@ -104,12 +110,8 @@ def _run(args: argparse.Namespace, backend: nnx.Backend, before: RunFolder | Non
     """Everything is checked before the first file is written. Returns the exit code and what --json prints."""
     from nnx import train
 
-    source = sources.read(args)
-    splits, prepared = prepare(source, args)
-    nnx.seed(args.seed)
-    model = build(prepared.model_shape, prepared.outputs, args.model)
-    optimizer, quick, task = make_optimizer(args), compiles_quickly(backend), prepared.measured()
-    trainer = train.Trainer(model, optimizer, task.loss, task.metrics, compile=quick)
+    trainer, splits, prepared, source = made(args, backend)
+    model, task = trainer.model, prepared.measured()
     folder = before or RunFolder.planned(args.out, args.name, args.data)
     described = describe(args, backend, splits, source, prepared, model)
     if before is not None:
@@ -142,6 +144,19 @@ def _run(args: argparse.Namespace, backend: nnx.Backend, before: RunFolder | Non
     )
     facts = {name: described[name] for name in ("data", "backend", "device", "samples", "parameters")}
     return 0, {"run": str(folder), "task": prepared.task, "test": test, "best_epoch": epoch, "seconds": seconds} | facts
+
+
+def made(args: argparse.Namespace, backend: nnx.Backend) -> tuple[Any, Splits, Preparation, Source]:
+    """The Trainer of these settings, what it trains on, how that was prepared, and from what."""
+    from nnx.train import Trainer
+
+    source = sources.read(args)
+    splits, prepared = prepare(source, args)
+    nnx.seed(args.seed)
+    model = build(prepared.model_shape, prepared.outputs, args.model)
+    task = prepared.measured()
+    quick = compiles_quickly(backend)
+    return Trainer(model, make_optimizer(args), task.loss, task.metrics, compile=quick), splits, prepared, source
 
 
 def fit(trainer: Any, splits: Splits, folder: RunFolder, best: Any, args: argparse.Namespace, backend: Any) -> None:
@@ -189,7 +204,7 @@ def describe(
     model: nnx.Module,
 ) -> dict[str, Any]:
     """What was asked for, on what it runs, and what is done to data: config.json."""
-    options = [] if args.data in sources.BUILT_IN else [n for n in ("data", "labels") if vars(args)[n] is not None]
+    options = [] if args.data in BUILT_IN else [n for n in ("data", "labels") if vars(args)[n] is not None]
     return {
         **{name: vars(args)[name] for name in SETTINGS},
         "model": args.model,

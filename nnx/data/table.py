@@ -54,7 +54,7 @@ def read_csv(
     """
     name: Path = path if isinstance(path, str | os.PathLike) else getattr(path, "name", "the file")
     try:
-        with _text(path) as text:
+        with text_of(path) as text:
             rows = _rows(text, delimiter, name)
             first = list(islice(rows, 2))
             if not first:
@@ -69,7 +69,8 @@ def read_csv(
 
 
 @contextmanager
-def _text(path: Path | TextIO) -> Iterator[Iterable[str]]:
+def text_of(path: Path | TextIO) -> Iterator[Iterable[str]]:
+    """The lines of a file, gzip'ed or not, or of an open one."""
     if isinstance(path, str | os.PathLike):
         with opened(path) as file, TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
             yield text

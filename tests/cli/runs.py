@@ -21,9 +21,10 @@ def command(*args, **environment):
     return {"args": [sys.executable, "-m", "nnx", *map(str, args)], "env": env | environment, "text": True}
 
 
-def run(*args, cwd, **environment):
+def run(*args, cwd, input=None, **environment):
     """nnx as a process of its own, its output captured."""
-    return subprocess.run(**command(*args, **environment), cwd=cwd, capture_output=True, check=False, timeout=120)
+    how = {"input": input, "capture_output": True, "check": False, "timeout": 120}
+    return subprocess.run(**command(*args, **environment), cwd=cwd, **how)
 
 
 def metrics(folder):

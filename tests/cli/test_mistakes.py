@@ -40,7 +40,10 @@ REFUSED = {
 }
 
 FAILED = {
-    "unknown data": (lambda p: ["--data", "mnist"], r"--data mnist: expected digits, fashion-mnist, a \.csv, .* folder of images: there is none"),
+    "unknown data": (
+        lambda p: ["--data", "letters"],
+        r"--data letters: expected digits, fashion-mnist, a \.csv, .* folder of images: there is none",
+    ),
     "missing file": (lambda p: ["--data", p / "no.csv"], r"no\.csv: there is no such file in .*: give its whole path"),
     "unknown backend": (lambda p: ["--backend", "tensorflow"], r"tensorflow.*(\n.*)*numpy"),
     "unknown device": (lambda p: ["--device", "cuda:7"], r"backend 'numpy': no device 'cuda:7'; there is cpu"),
@@ -202,8 +205,8 @@ def test_one_process_one_message(tmp_path):
 
 def test_debug_shows_the_traceback(tmp_path, monkeypatch):
     monkeypatch.setenv("NNX_DEBUG", "1")
-    with pytest.raises(ValueError, match="--data mnist"):
-        main(["train", "--data", "mnist"])
+    with pytest.raises(ValueError, match="--data letters"):
+        main(["train", "--data", "letters"])
 
 
 def test_no_command(capsys):

@@ -9,6 +9,7 @@ import nnx
 from nnx.cli import main
 from nnx.cli.evaluate import test_part as part_of
 from nnx.cli.saved import SavedRun
+from nnx.train import Trainer
 from tests.cli.runs import metrics, run, train
 
 LAST = re.compile(
@@ -63,7 +64,8 @@ def evaluated(folder):
     """The test accuracy and loss of the weights in a run's folder, loaded into a model made from its config alone."""
     saved = SavedRun(folder)
     assert saved.metadata["epoch"] >= 1
-    found = saved.scores(*part_of(saved))
+    trainer = Trainer(saved.model, nnx.optim.SGD(), saved.task.loss, saved.task.metrics)
+    found = trainer.evaluate(*part_of(saved))
     return f"{found['accuracy']:.4f}", f"{found['loss']:.4f}"
 
 
