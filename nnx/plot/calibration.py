@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from nnx.plot.canvas import BLUE, canvas, host, ink
+from nnx.plot.canvas import BLUE, canvas, host, ink, legend_below
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def reliability_curve(
     found = calibration_of(output, target, bins, logits)
     seen = found.samples > 0
     binary = host(output).ndim == 1
-    ax = canvas(ax, (4.6, 5.0))
+    ax = canvas(ax, (4.6, 5.2))
     share = found.samples / found.samples.sum()
     ax.bar(found.edges[:-1], share, 1.0 / bins, align="edge", color=ink(), alpha=0.15, label="share of samples")
     ax.plot([0.0, 1.0], [0.0, 1.0], "--", color=ink(), linewidth=0.8, label="perfectly calibrated")
@@ -84,5 +84,5 @@ def reliability_curve(
     ax.set(title="Reliability", xlabel=f"{names[0]} (mean of a bin)", ylabel=names[1])
     ax.set(xlim=(0.0, 1.0), ylim=(0.0, 1.02), aspect="equal")
     ax.grid(alpha=0.25)
-    ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)  # points may be anywhere
+    legend_below(ax)
     return ax

@@ -29,6 +29,11 @@ def canvas(ax: Axes | None, size: tuple[float, float] = (5.6, 4.0)) -> Axes:
     return ax
 
 
+def legend_below(ax: Axes) -> None:
+    """A legend under the axis' label, where no data can be; its distance is in lines of text, as that of the label."""
+    ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, 0.0), borderaxespad=4.5, ncols=2)
+
+
 def ink() -> Any:
     """The colour of text, by the user's style."""
     return mpl.rcParams["text.color"]

@@ -24,6 +24,8 @@ def confusion_matrix(
 ) -> Axes:
     """How many samples of each class (row) are taken for each (column): the blue is as strong as the number is large.
 
+    A cell without a number has none.
+
     output: (n, c) scores or (n,) labels, with target: (n,) labels; or, without target, the (c, c) matrix itself
     class_names: one a class, its number by default   normalize: shares of a row ("true"), a column ("pred"), or "all"
     """
@@ -45,8 +47,8 @@ def confusion_matrix(
     form, size = (".2f" if normalize else ".0f"), max(5.0, 10.0 - 0.25 * c)
     for (row, column), x in np.ndenumerate(matrix):
         color = "white" if x > 0.55 * top else ink()
-        text = ax.text(column, row, format(x, form), ha="center", va="center", color=color, fontsize=size)
-        text.set_alpha(1.0 if x else 0.4)
+        if x:
+            ax.text(column, row, format(x, form), ha="center", va="center", color=color, fontsize=size)
     return ax
 
 

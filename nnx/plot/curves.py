@@ -82,7 +82,10 @@ def gradient_flow(data: Any, ax: Axes | None = None) -> Axes:
     if any(np.isfinite(line.get_ydata()).any() for line in ax.lines):
         ax.set_yscale("log")
     ax.set(title="Gradient flow", xlabel="epoch", ylabel="‖∂C/∂W‖, root mean square of the epoch")
-    return _by_epoch(ax)
+    _by_epoch(ax)
+    if len(paths) > 3:
+        ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), title="weight")
+    return ax
 
 
 def _norms(data: Any) -> tuple[list[Any], list[dict[str, Any]]]:

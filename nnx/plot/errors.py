@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from nnx.plot.canvas import BLUE, canvas, host, ink
+from nnx.plot.canvas import BLUE, canvas, host, ink, legend_below
 
 
 def prediction_error(output: Any, target: Any, ax: Axes | None = None, *, unit: str = "") -> Axes:
@@ -21,7 +21,7 @@ def prediction_error(output: Any, target: Any, ax: Axes | None = None, *, unit: 
     rmse = float(np.sqrt(np.mean((said - true) ** 2)))
     spread = float(np.var(true))
     r2 = 1.0 - rmse**2 / spread if spread else float("nan")
-    ax = canvas(ax, (4.6, 5.0))
+    ax = canvas(ax, (4.4, 5.4))
     ends = [float(f([f(said), f(true)])) for f in (np.min, np.max)]
     ax.plot(ends, ends, "--", color=ink(), linewidth=0.8, label="right")
     style: dict[str, Any] = {"markersize": 4, "alpha": 0.8, "markeredgewidth": 0.0, "linestyle": "none"}
@@ -30,5 +30,5 @@ def prediction_error(output: Any, target: Any, ax: Axes | None = None, *, unit: 
     ax.set(title="Prediction error", xlabel=f"true value{of}", ylabel=f"predicted value{of}")
     ax.set_box_aspect(1.0)
     ax.grid(alpha=0.25)
-    ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
+    legend_below(ax)
     return ax
