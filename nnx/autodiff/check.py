@@ -75,7 +75,7 @@ def _check_repeatable(loss: Loss, point: Point) -> None:
     if float(xp.abs(one - other)) > 1e3 * epsilon * size:
         raise ValueError(
             "the function gave another value when it was called again at the same place, so that differences mean "
-            "nothing: seed what is random in it (nnx.seed inside of it), call eval() of a Module, change no argument"
+            "nothing: seed what is random in it (nnx.seed inside of it), call eval() of a Module"
         )
 
 
@@ -175,12 +175,11 @@ class _Line:
         return (
             f"{self.name}, {where}: the gradient is {worst.analytic:.9g}, differences say {worst.numeric:.9g} (step "
             f"{self.h:.1e}, tolerance {worst.tolerance:.1e}{extent}). "
-            f"{likely_cause(worst, tuple(self.x.shape), self.slopes(worst.direction))}"
+            f"{likely_cause(worst, tuple(self.x.shape), self.slopes(worst.direction), self.options.complex_step)}"
         )
 
     def slopes(self, v: Array) -> tuple[float, float]:
         """The slopes to the left and to the right: they differ at a kink."""
-        if self.options.complex_step:
-            return (0.0, 0.0)
-        left, here, right = (real(self.at(v * s)[0]) for s in (-self.h, 0.0, self.h))
-        return float((here - left) / self.h), float((right - here) / self.h)
+        h = self._fitting_step() if self.options.complex_step else self.h
+        left, here, right = (real(self.at(v * s)[0]) for s in (-h, 0.0, h))
+        return float((here - left) / h), float((right - here) / h)

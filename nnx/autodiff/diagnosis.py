@@ -55,7 +55,7 @@ class GradientReport:
         return "\n".join(map(str, self.comparisons)) or "nothing to compare"
 
 
-def likely_cause(c: Comparison, shape: Shape, slopes: tuple[float, float]) -> str:
+def likely_cause(c: Comparison, shape: Shape, slopes: tuple[float, float], complex_step: bool = False) -> str:
     """What makes a gradient differ in this way. slopes: of the function to the left and to the right of the place."""
     left, right = slopes
     if not (math.isfinite(c.analytic) and math.isfinite(c.numeric)):
@@ -64,6 +64,9 @@ def likely_cause(c: Comparison, shape: Shape, slopes: tuple[float, float]) -> st
         return (
             f"Likely a kink: the slope is {left:.6g} to the left and {right:.6g} to the right, move the argument away."
         )
+    middle, rough = (left + right) / 2, 1e-3 * max(abs(left), abs(right))
+    if complex_step and abs(middle - c.analytic) <= rough < abs(middle - c.numeric):
+        return "A real step agrees with the gradient: the function is not analytic (abs, max or conj in it?)."
     if c.analytic == 0.0:
         return "Likely forgotten: no gradient reaches it (stop_gradient, a missing term, None from a pullback)."
     if abs(c.numeric) <= c.tolerance:

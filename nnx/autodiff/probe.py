@@ -50,11 +50,15 @@ class Point:
         return [tree_map(place, x) for x in self.args]
 
     def evaluate(self, f: Function, arrays: list[Array]) -> Tree:
-        """f where the flat list of arrays has these values; Modules hold them while it runs."""
+        """f where the flat list of arrays has these values; Modules hold them while it runs.
+
+        It is given copies: one that assigns to its argument has a gradient, and must not change the user's array.
+        """
+        copies = [namespace(x).asarray(x, copy=True) for x in arrays]
         if not self.modules:
-            return f(*arrays)
+            return f(*copies)
         with self._lifted() as lifted:
-            for var, x in zip(leaves(lifted.watched), arrays, strict=True):
+            for var, x in zip(leaves(lifted.watched), copies, strict=True):
                 var.value = x
             return tree_map(lifted.lower, f(*lifted.arguments))
 

@@ -94,6 +94,7 @@ for _name in ("add", "subtract", "multiply", "divide", "pow"):
     case(f"{_name} complex", lambda xp, x, y, name=_name: getattr(xp, name)(x, y), cplx(4), cplx(4))
     case(f"{_name} real and complex", lambda xp, x, y, name=_name: getattr(xp, name)(x, y), apart(4), cplx(3, 4))
     case(f"{_name} complex and real", lambda xp, x, y, name=_name: getattr(xp, name)(x, y), cplx(4), apart(3, 4))
+case("add, stretched between axes", lambda xp, x, y: (x + y) * y, real(1, 1), real(1, 3, 1))
 case("arithmetic with numbers", lambda xp, x: (2.0 - x) * 3.0 / (1.5 + x) - x / 4.0 + 1.0 / x - (-x), P)
 case("power of numbers", lambda xp, x: x**3 + x**2.5 + x**-1 + x**1 + x**0 + 2.0**x + 0.0**x, P)
 case("power of negative ones", lambda xp, x: x**3 + x**2 + x**-2, A)

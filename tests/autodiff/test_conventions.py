@@ -245,6 +245,12 @@ def test_gradient_of_a_symmetric_matrix_is_symmetric(name, dtype):
     np.testing.assert_allclose(d, d.conj().T, atol=1e-12)
 
 
+def test_vectors_of_equal_eigenvalues_have_no_derivative():
+    with np.errstate(all="ignore"):
+        dx = nnx.grad(lambda x: nnx.namespace(x).linalg.eigh(x)[1][0, 1])(np.eye(2))
+    assert not np.all(np.isfinite(dx))
+
+
 def test_pinv_cuts_singular_values_off(backend):
     a = np.diag([4.0, 3.0, 0.1])
     y, pullback = nnx.vjp(lambda a: nnx.namespace(a).linalg.pinv(a, rtol=0.5), backend.asarray(a))
@@ -315,6 +321,13 @@ def test_gradient_of_a_mixed_product_has_each_arguments_dtype():
     x, y, z = np.ones(3, np.float32), np.ones(3), np.ones(3) * 1j
     grads = nnx.grad(lambda x, y, z: nnx.namespace(x).real(nnx.namespace(x).sum(x * y * z)), argnums=(0, 1, 2))(x, y, z)
     assert [str(g.dtype) for g in grads] == ["float32", "float64", "complex128"]
+
+
+def test_a_narrower_complex_argument_keeps_its_imaginary_part():
+    x, y = np.asarray([1.0, 2.0j], np.complex64), np.asarray([3.0 + 4.0j, 5.0])
+    dx = nnx.grad(lambda x: nnx.namespace(x).real(nnx.namespace(x).sum(x * y)))(x)
+    assert dx.dtype == np.complex64
+    assert_close(dx, np.conj(y).astype(np.complex64), rtol=1e-6)
 
 
 WIDENING = {

@@ -109,3 +109,17 @@ def test_gradient_through_a_pullback_of_several_outputs(backend):
 
     expected = lambda x: np.sum((2 * x * x + np.cos(x) * x * x) * np.sin(x))
     assert_close(nnx.grad(f)(backend.asarray(X)), differences(expected, X), rtol=1e-6, atol=1e-8)
+
+
+def test_slope_of_a_vector_that_has_none_of_first_order(backend):
+    """The vectors of [[1, t], [t, 3]] lean over by t/2: Σ of the squares of what leans is t²/2."""
+
+    def leaning(t):
+        xp = nnx.namespace(t)
+        x = xp.reshape(xp.stack([xp.ones_like(t), t, t, xp.ones_like(t) * 3.0]), (2, 2))
+        vectors = xp.linalg.eigh(x)[1]
+        return vectors[0, 1] ** 2 + vectors[1, 0] ** 2
+
+    zero = backend.asarray(np.asarray(0.0))
+    assert_close(nnx.grad(leaning)(zero), 0.0, atol=1e-12)
+    assert_close(nnx.grad(nnx.grad(leaning))(zero), 1.0, rtol=1e-10)

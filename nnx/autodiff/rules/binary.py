@@ -7,7 +7,7 @@ through at its bounds, and gives a bound what it has cut off.
 import cmath
 from typing import Any
 
-from nnx.autodiff.rules.common import composed, conj, is_complex, like, pair, standard, unbroadcast
+from nnx.autodiff.rules.common import cast, composed, conj, is_complex, like, pair, standard, unbroadcast
 from nnx.autodiff.tape import op
 from nnx.backend import namespace
 from nnx.typing import Array, Namespace
@@ -78,8 +78,7 @@ def pow(x1: Array, x2: Array, /) -> Any:
             return unbroadcast(dy * conj(y * _log(x1, x2)), s2) if x1 != 0 else xp.zeros_like(x2)
         zero = x1 == 0 if is_complex(y) else (x1 == 0) & (x2 >= 0)
         safe = xp.where(zero, xp.ones_like(x1), x1)
-        # a negative base has a logarithm among complex numbers alone
-        slope = y * xp.log(xp.astype(safe, y.dtype) if is_complex(y) else safe)
+        slope = y * xp.log(cast(safe, y.dtype))  # a negative base has a logarithm among complex numbers alone
         return unbroadcast(xp.where(zero, 0.0, dy * conj(slope)), s2)
 
     return y, lambda dy: (lambda: dx1(dy), lambda: dx2(dy))

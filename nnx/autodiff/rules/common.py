@@ -92,7 +92,7 @@ def cast(d: Array, dtype: DType) -> Array:
     xp = namespace(d)
     if is_complex(d) and not is_complex_dtype(xp, dtype):
         d = xp.real(d)
-    return d if d.dtype == dtype else xp.astype(d, dtype)
+    return xp.astype(d, dtype, copy=False)
 
 
 _COMPLEX: dict[tuple[type, DType], bool] = {}
@@ -118,7 +118,7 @@ def is_complex(x: Array) -> bool:
 def conj(x: Array) -> Array:
     """The complex conjugate; a real array or number as it is."""
     if not hasattr(x, "shape"):
-        return x.conjugate() if isinstance(x, complex) else x
+        return x.conjugate()
     return namespace(x).conj(x) if is_complex(x) else x
 
 
@@ -134,11 +134,11 @@ def where_zero(x: Array, then: float, otherwise: Array) -> Array:
 
 
 def normalized(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
-    """The axes as a tuple of numbers in [0, ndim)."""
+    """The axes as a tuple of numbers in [0, ndim); of no dimensions there are none, though NumPy takes 0 and -1."""
     if axis is None:
         return tuple(range(ndim))
     axes = (axis,) if isinstance(axis, int) else axis
-    return tuple(k % ndim if ndim else k for k in axes)
+    return tuple(k % ndim for k in axes) if ndim else ()
 
 
 class WrongAxis(ValueError, IndexError):
@@ -150,7 +150,8 @@ def placed(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
     axes = (axis,) if isinstance(axis, int) else range(ndim) if axis is None else axis
     for k in axes:
         if not -ndim <= k < ndim:
-            raise WrongAxis(f"axis {k} of an array with {ndim} dimensions: use [-{ndim}, {ndim - 1}]")
+            known = f"use [-{ndim}, {ndim - 1}]" if ndim else "it has none"
+            raise WrongAxis(f"axis {k} of an array with {ndim} dimensions: {known}")
     return normalized(axis, ndim)
 
 

@@ -10,8 +10,7 @@ from collections import namedtuple
 from typing import Any, Literal
 
 from nnx.autodiff.rules.common import RULES, adjoint, composed, conj, is_complex, pair, standard, unbroadcast
-from nnx.autodiff.tape import lift, op
-from nnx.autodiff.var import Var
+from nnx.autodiff.tape import op
 from nnx.backend import device_of, innermost, namespace
 from nnx.typing import Array
 
@@ -138,7 +137,7 @@ def qr(x: Array, /, *, mode: Literal["reduced", "complete"] = "reduced") -> Any:
     """Q R = A with orthonormal columns in Q and R upper triangular; mode="complete" of a tall A has no slope."""
     m, n = x.shape[-2:]
     if mode == "complete" and m > n:
-        return QRResult(*_without_slope("qr", x, 'mode="reduced"', mode=mode))
+        raise _without_slope("qr", 'mode="reduced"')
     if m >= n:
         return QRResult(*_qr(x))
     xp = namespace(x)
@@ -146,13 +145,10 @@ def qr(x: Array, /, *, mode: Literal["reduced", "complete"] = "reduced") -> Any:
     return QRResult(q, xp.concat([r, _mm(adjoint(q), x[..., m:])], axis=-1))
 
 
-def _without_slope(name: str, x: Array, instead: str, **options: Any) -> tuple[Array, ...]:
-    if type(x) is Var and x.watched:
-        raise NotImplementedError(
-            f"the extra vectors of a full {name} are arbitrary and have no derivative: use {instead}"
-        )
-    plain = innermost(x)
-    return tuple(map(lift, getattr(namespace(plain).linalg, name)(plain, **options)))
+def _without_slope(name: str, instead: str) -> NotImplementedError:
+    return NotImplementedError(
+        f"the extra vectors of a full {name} are arbitrary and have no derivative: use {instead}"
+    )
 
 
 def _over(a: Array, b: Array) -> Array:
@@ -199,7 +195,7 @@ def _svd(x: Array) -> Any:
 def svd(x: Array, /, *, full_matrices: bool = True) -> Any:
     """U S Vᴴ = A; full_matrices of an A that is not square has no slope."""
     if full_matrices and x.shape[-2] != x.shape[-1]:
-        return SVDResult(*_without_slope("svd", x, "full_matrices=False or svdvals", full_matrices=True))
+        raise _without_slope("svd", "full_matrices=False or svdvals")
     return SVDResult(*_svd(x))
 
 
@@ -249,7 +245,7 @@ def eigvalsh(x: Array, /) -> Any:
 @op
 def _pinv(x: Array, rtol: Any) -> Any:
     """A⁺ (Golub and Pereyra 1973), where the rank does not change."""
-    y = namespace(x).linalg.pinv(x) if rtol is None else namespace(x).linalg.pinv(x, rtol=rtol)
+    y = namespace(x).linalg.pinv(x, rtol=rtol)
     m, n = x.shape[-2:]
 
     def pullback(dy: Array) -> tuple[Array, None]:

@@ -6,7 +6,7 @@ Padding to n and cutting to n are functions of their own; a rule sees arrays tha
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from nnx.autodiff.rules.common import F, along, cast, composed, conj, normalized, placed
+from nnx.autodiff.rules.common import F, along, cast, composed, conj, placed
 from nnx.autodiff.tape import op
 from nnx.backend import device_of, namespace
 from nnx.typing import Array
@@ -117,7 +117,7 @@ def _axes(
     """The axes, and the length that each is to have."""
     if axes is None:
         axes = range(x.ndim) if s is None else range(x.ndim - len(s), x.ndim)
-    found = normalized(tuple(axes), x.ndim)
+    found = placed(tuple(axes), x.ndim)
     return found, [None] * len(found) if s is None else s
 
 

@@ -44,8 +44,9 @@ def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Σ x / n."""
     xp = namespace(x)
     shape = x.shape
+    y = xp.mean(x, axis=axis, keepdims=keepdims)
     n = max(count(shape, axis), 1)  # of nothing: a gradient without elements
-    return xp.mean(x, axis=axis, keepdims=keepdims), lambda dy: (spread(dy * (1.0 / n), shape, axis, keepdims),)
+    return y, lambda dy: (spread(dy * (1.0 / n), shape, axis, keepdims),)
 
 
 def _per_freedom(x: Array, axis: Axis, correction: float) -> float:
@@ -62,18 +63,17 @@ def _centred(x: Array, axis: Axis) -> Array:
 def var(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """Σ (x - mean)² / (n - correction)."""
     xp = namespace(x)
+    y = xp.var(x, axis=axis, correction=correction, keepdims=keepdims)
     scale = _per_freedom(x, axis, correction)
-    return xp.var(x, axis=axis, correction=correction, keepdims=keepdims), lambda dy: (
-        spread(dy * (2.0 * scale), x.shape, axis, keepdims) * _centred(x, axis),
-    )
+    return y, lambda dy: (spread(dy * (2.0 * scale), x.shape, axis, keepdims) * _centred(x, axis),)
 
 
 @standard
 def std(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """√var; where the variance is 0 its slope is taken as 0."""
     xp = namespace(x)
-    scale = _per_freedom(x, axis, correction)
     y = xp.std(x, axis=axis, correction=correction, keepdims=keepdims)
+    scale = _per_freedom(x, axis, correction)
     return y, lambda dy: (spread(dy / where_zero(y, 1.0, y) * scale, x.shape, axis, keepdims) * _centred(x, axis),)
 
 
@@ -81,6 +81,7 @@ def std(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bo
 def prod(x: Array, /, *, axis: Axis = None, dtype: DType | None = None, keepdims: bool = False) -> Any:
     """Π x. The gradient is the product of all the others: of those before and of those behind."""
     xp = namespace(x)
+    y = xp.prod(x, axis=axis, dtype=dtype, keepdims=keepdims)
     axes = normalized(axis, x.ndim)
     rest = [k for k in range(x.ndim) if k not in axes]
     order = (*rest, *axes)
@@ -92,7 +93,7 @@ def prod(x: Array, /, *, axis: Axis = None, dtype: DType | None = None, keepdims
         others = xp.permute_dims(xp.reshape(others, tuple(x.shape[k] for k in order)), back)
         return (_back(spread(dy, x.shape, axis, keepdims) * conj(others), x.dtype, dtype),)
 
-    return xp.prod(x, axis=axis, dtype=dtype, keepdims=keepdims), pullback
+    return y, pullback
 
 
 def _exclusive(x: Array) -> Array:
