@@ -15,6 +15,7 @@ import numpy as np
 
 from nnx import data
 from nnx.cli.arrays import Source
+from nnx.cli.labels import classes_of, numbered
 from nnx.cli.models import FAMILIES
 from nnx.cli.task import Splits, Task, task_of
 
@@ -75,7 +76,7 @@ class Preparation:
             data.check_finite(source.y, f"{source.name}'s target")
             y = np.asarray(source.y, dtype=np.float64)[:, None]
             return y.astype(np.float32) if self.y is None else self.y(y)
-        return _numbered(source, self.classes)
+        return numbered(source, self.classes)
 
     def values(self, outputs: Any) -> Any:
         """A model's outputs (n, 1) in the target's units, (n,) float64."""
@@ -114,11 +115,11 @@ def prepare(source: Source, args: argparse.Namespace) -> tuple[Splits, Preparati
     if not source.x.size:
         raise ValueError(f"{source.name}: expected columns to learn from, got the target alone: is it --delimiter ';'?")
     data.check_finite(source.x, source.name)
-    classes = _classes(source, args.task)
+    classes = classes_of(source, args.task)
     table = source.x.ndim == 2
     scaled = table if args.standardize is None else args.standardize
     flat = not FAMILIES[args.model["type"]].images
-    raw = _split(source, None if classes is None else _numbered(source, classes), args.seed)
+    raw = _split(source, None if classes is None else numbered(source, classes), args.seed)
     (x, y), *_ = raw
     found = Preparation(
         "regression" if classes is None else "classification",
@@ -150,71 +151,6 @@ def _split(source: Source, labels: Any, seed: int) -> Splits:
         parts = data.random_split(data.ArrayDataset(source.x, y), [0.9, 0.1], seed=seed)
         return [*((source.x[part.indices], y[part.indices]) for part in parts), source.test]
     return list(data.train_val_test_split(source.x, y, seed=seed, stratify=labels is not None))
-
-
-# ---- classes ---------------------------------------------------------------------------------------------------------
-
-RARE = 8
-"""Samples of a class: with fewer a tenth may be none."""
-
-
-def _classes(source: Source, task: str) -> tuple[str, ...] | None:
-    """The classes' names in sorted order; None for a regression. Raises ValueError for a target that does not fit."""
-    y = np.asarray(source.y)
-    if source.classes is not None:
-        if task == "regression":
-            raise ValueError(
-                f"{source.name}: --task regression fits numbers, got names such as '{source.classes[0]}': name another "
-                "column with --target"
-            )
-        _check_common(source.name, source.classes, np.bincount(y, minlength=len(source.classes)), task)
-        return source.classes
-    data.check_finite(y, f"{source.name}'s target")
-    whole = y.dtype.kind in "biu"
-    if task == "regression" or (task == "auto" and not whole):
-        return None
-    values, counts = np.unique(y, return_counts=True)
-    names = tuple(str(v) for v in values.tolist())
-    _check_common(source.name, names, counts, task)
-    return names
-
-
-def _check_common(name: str, classes: tuple[str, ...], counts: Any, task: str) -> None:
-    """Raises ValueError for classes that are too rare to have some in each part, which a regression's values are."""
-    rare = np.flatnonzero(counts < RARE)
-    if len(rare):
-        way = "" if task == "regression" else ", or fit them as numbers: --task regression"
-        raise ValueError(
-            f"{name}: expected {RARE} samples at least of each of its {len(classes)} classes, got "
-            f"{int(counts[rare[0]])} of '{classes[rare[0]]}' ({len(rare)} such classes): merge rare classes or leave "
-            f"them out{way}"
-        )
-    if len(classes) < 2:
-        raise ValueError(f"{name}: expected two classes at least, got '{classes[0]}' alone: is it the right target?")
-
-
-def _numbered(source: Source, classes: tuple[str, ...]) -> Any:
-    """The labels of a source as numbers of these classes. Raises ValueError for a label that is none of them."""
-    y = np.asarray(source.y)
-    if source.classes is not None:
-        names, place = list(source.classes), y
-    else:
-        values, place = np.unique(y, return_inverse=True)
-        names = [str(v) for v in values.tolist()]
-    number = {name: k for k, name in enumerate(classes)}
-    names = [_spelt(str(name), number) for name in names]
-    if unknown := [name for name in names if name not in number]:
-        shown = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
-        raise ValueError(f"{source.name}: expected labels among {shown}, as the run was trained on, got '{unknown[0]}'")
-    return np.asarray([number[name] for name in names], dtype=np.int64)[place]
-
-
-def _spelt(name: str, known: Mapping[str, int]) -> str:
-    """A label as the classes have it: 01, read as text, is the class 1 of those that were read as numbers."""
-    try:
-        return name if name in known else str(int(name))
-    except ValueError:
-        return name
 
 
 # ---- deviations ------------------------------------------------------------------------------------------------------

@@ -115,10 +115,7 @@ def _run(args: argparse.Namespace, backend: nnx.Backend, before: RunFolder | Non
     folder = before or RunFolder.planned(args.out, args.name, args.data)
     described = describe(args, backend, splits, source, prepared, model)
     if before is not None:
-        check_data(before, described)
-        trainer.resume(before.checkpoint)
-        if trainer.epoch >= args.epochs:
-            raise ValueError(f"--epochs {args.epochs}: the run in {before} has done {trainer.epoch}: ask for more")
+        go_on(trainer, before, described)
     small = args.batch_size * model.num_parameters() < SMALL
     start = time.perf_counter()
     # what overflows is named once, as a loss that is not finite, in place of each NumPy function's warning
@@ -137,13 +134,13 @@ def _run(args: argparse.Namespace, backend: nnx.Backend, before: RunFolder | Non
             return 1, {"run": str(folder) if folder.path.exists() else None, "diverged": words}
         nnx.io.load(folder.weights, model)
         test = trainer.evaluate(*splits[2])
-    seconds, epoch = time.perf_counter() - start, best.saved["epoch"] if best.saved else None
+    found = {"run": str(folder), "task": prepared.task, "test": test, "seconds": time.perf_counter() - start}
+    found["best_epoch"] = best.saved["epoch"] if best.saved else None
     print(
-        f"test {task.said(test)} in {seconds:.1f} s on {backend.name}, device {backend.device}; "
-        f"best epoch {epoch or '-'}; run folder {folder}"
+        f"test {task.said(test)} in {found['seconds']:.1f} s on {backend.name}, device {backend.device}; "
+        f"best epoch {found['best_epoch'] or '-'}; run folder {folder}"
     )
-    facts = {name: described[name] for name in ("data", "backend", "device", "samples", "parameters")}
-    return 0, {"run": str(folder), "task": prepared.task, "test": test, "best_epoch": epoch, "seconds": seconds} | facts
+    return 0, found | {name: described[name] for name in ("data", "backend", "device", "samples", "parameters")}
 
 
 def made(args: argparse.Namespace, backend: nnx.Backend) -> tuple[Any, Splits, Preparation, Source]:
@@ -185,14 +182,17 @@ def kept(folder: RunFolder) -> str:
     return weights if last is None else f"{weights}, and the state after epoch {last}: nnx train --resume {folder}"
 
 
-def check_data(folder: RunFolder, now: dict[str, Any]) -> None:
-    """Raises ValueError if the data is not what the run was begun with."""
+def go_on(trainer: Any, folder: RunFolder, now: dict[str, Any]) -> None:
+    """Take up the run's state. Raises ValueError if the data is another, or if nothing is left to do."""
     before = folder.read_config()
     if before.get("fingerprint") != now["fingerprint"]:
         raise ValueError(
             f"{now['data']}: expected the data that {folder} was begun with ({before.get('samples')} samples), got "
             f"others ({now['samples']} samples): put the old file back, or begin a new run"
         )
+    trainer.resume(folder.checkpoint)
+    if trainer.epoch >= now["epochs"]:
+        raise ValueError(f"--epochs {now['epochs']}: the run in {folder} has done {trainer.epoch}: ask for more")
 
 
 def describe(

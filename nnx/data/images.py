@@ -82,9 +82,9 @@ def _image(file: Path, size: tuple[int, int] | None, channels: int | None) -> Ar
             with pillow.open(file) as opened:
                 image = ops.exif_transpose(opened)
                 image.load()
-    except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
-        if isinstance(error, FileNotFoundError | PermissionError):
-            raise
+    except (FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:  # of damaged bytes each format makes errors of its own
         raise ValueError(f"{file}: expected an image, got a file that cannot be read ({error}): remove it") from error
     if image.mode == "F":
         raise ValueError(f"{file}: expected 8 or 16 bits a pixel, got floating numbers: scale and save it as PNG")

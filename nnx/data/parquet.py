@@ -5,8 +5,8 @@ labels, other numbers values.
 """
 
 import importlib
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -29,21 +29,15 @@ def read_parquet(
     """
     arrow, parquet = _pyarrow("pyarrow"), _pyarrow("pyarrow.parquet")
     with open(path, "rb") as file:  # noqa: PTH123 - the system's own words for what is missing
-        try:
+        with _readable(path):
             reader = parquet.ParquetFile(file)
             names = [str(name) for name in reader.schema_arrow.names]
-            if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise ValueError(f"{path}: expected columns of different names, got {twice[0]!r} twice: rename one")
-            label = position(path, names, target)
-            features = chosen(path, names, label, columns)
-            wanted = [names[i] for i in features] + ([] if label is None else [names[label]])
-            # a dot means a part of a nested column there
-            table = reader.read(columns=None if any("." in name for name in wanted) else wanted)
-        except (arrow.ArrowException, OSError) as error:
-            raise ValueError(
-                f"{os.fspath(path)}: expected a whole Parquet file, got one that cannot be read "
-                f"({str(error).splitlines()[0]}): write it again"
-            ) from error
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"{path}: expected columns of different names, got {twice[0]!r} twice: rename one")
+        label = position(path, names, target)
+        features = chosen(path, names, label, columns)
+        with _readable(path):
+            table = reader.read(columns=[names[i] for i in features] + ([] if label is None else [names[label]]))
     if not table.num_rows:
         raise ValueError(f"{path}: expected rows, got a Parquet file without any")
     if not features:
@@ -57,6 +51,17 @@ def read_parquet(
         return Table(x, None, kept, None)
     y, found = _target(arrow, path, names[label], table.column(names[label]), classes)
     return Table(x, y, kept, found)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # of damaged bytes pyarrow and Python's decoders make several kinds of errors
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            f"{path}: expected a whole Parquet file, got one that cannot be read ({reason}): write it again"
+        ) from error
 
 
 def _pyarrow(name: str) -> Any:
@@ -92,7 +97,8 @@ def _target(
     text = known.is_string(kind) or known.is_large_string(kind) or known.is_boolean(kind)
     whole = known.is_integer(kind)
     if classes or (classes is None and text):
-        values = column.to_pylist()
+        with _readable(path):
+            values = column.to_pylist()
         names = sorted(set(values))
         number = {value: k for k, value in enumerate(names)}
         return np.array([number[v] for v in values], dtype=np.int64), tuple(_spelt(value) for value in names)

@@ -183,15 +183,19 @@ def test_no_run(tmp_path, capsys):
 
 def test_evaluate_another_file(runs, tmp_path, capsys):
     path = files.csv(tmp_path / "new.csv", 60, seed=5)
+    text = path.read_text()
+    path.write_text(text.replace(",x\n", ",z\n", 5))  # five samples that look like x, and are said to be z
     assert main(["evaluate", str(runs / "classes"), "--data", str(path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     confusion = np.asarray(found["confusion"])
     assert (found["samples"], found["part"], found["classes"]) == (60, "all", list(files.KINDS))
     assert found["accuracy"] == pytest.approx(np.trace(confusion) / 60)
-    assert confusion.sum(axis=1).tolist() == [20, 20, 20]
+    assert confusion.sum(axis=1).tolist() == [15, 20, 25]
+    assert confusion.tolist() == [[15, 0, 0], [0, 20, 0], [5, 0, 20]]
     assert main(["evaluate", str(runs / "classes"), "--data", str(path)]) == 0
     out = capsys.readouterr().out
-    assert re.search(r"^class +samples +recall +precision +most taken for\nx +20 +", out, re.MULTILINE)
+    assert re.search(r"^class +samples +recall +precision +most taken for$", out, re.MULTILINE)
+    assert re.search(r"^x +15 +1\.0000 +0\.7500  -\ny.*\nz +25 +0\.8000 +1\.0000  x \(5\)$", out, re.MULTILINE)
     path.write_text(path.read_text().replace(",y", ",w"))
     assert main(["evaluate", str(runs / "classes"), "--data", str(path)]) == 2
     assert "expected labels among x, y, z, as the run was trained on, got 'w'" in capsys.readouterr().err

@@ -148,3 +148,19 @@ def test_images_are_resized_by_the_mean():
     found = resized(x, (4, 6))
     assert found.shape == (3, 1, 4, 6)
     np.testing.assert_allclose(found, 0.25)
+
+
+def test_a_set_with_a_test_part_of_its_own(tmp_path, capsys, monkeypatch):
+    x, y = files.pictures(60)
+    images = (x[:, None] / np.float32(255)).astype("float32")
+    parts = (images[:50], y[:50]), (images[50:], y[50:])
+    monkeypatch.setattr("nnx.data.fashion_mnist", lambda flatten: parts)
+    how = ["--lr", "0.05", "--epochs", "4", "--batch-size", "8", "--json", "--out", tmp_path, "--name", "a"]
+    assert train("--data", "fashion-mnist", *how) == 0
+    trained = report(capsys)
+    assert trained["samples"] == [45, 5, 10]
+    assert main(["evaluate", str(tmp_path / "a"), "--json"]) == 0
+    found = report(capsys)
+    assert found["loss"] == trained["test"]["loss"]
+    assert found["classes"][:2] == ["t-shirt", "trouser"]
+    assert len(found["confusion"]) == 10

@@ -1,6 +1,7 @@
 """Folders of images: classes by subfolder, pixels from 0 to 1, damaged and odd files named."""
 
 import importlib
+import warnings
 
 import numpy as np
 import pytest
@@ -108,10 +109,14 @@ def test_damaged_images_are_named(damage, tmp_path):
         read_images([file])
 
 
-def test_an_image_that_would_fill_the_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4)
-    with pytest.raises(ValueError, match=r"g\.png: expected an image, got a file that cannot be read"):
-        read_images([save(tmp_path / "g.png", GRAY)])
+@pytest.mark.parametrize("limit", [4, 8])
+def test_an_image_that_would_fill_the_memory(limit, tmp_path, monkeypatch):
+    """Pillow itself warns of such a file, and refuses one of twice the size."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(ValueError, match=r"g\.png: expected an image, got a file that cannot be read"):
+            read_images([save(tmp_path / "g.png", GRAY)])
 
 
 def test_without_pillow(monkeypatch, tmp_path):
@@ -123,3 +128,22 @@ def test_without_pillow(monkeypatch, tmp_path):
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'nnx-array\[images\]'"):
         read_images([file])
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "tiff", "bmp", "ppm"])
+def test_bytes_that_were_changed(suffix, tmp_path):
+    """The error names the file, or there is an image: whatever Pillow raises is neither lost nor passed on."""
+    rng = np.random.default_rng(0)
+    path = save(tmp_path / f"d.{suffix}", rng.integers(0, 255, (9, 9, 3), dtype=np.uint8))
+    whole = path.read_bytes()
+    refused = []
+    for _ in range(40):
+        damaged, at = bytearray(whole), int(rng.integers(len(whole)))
+        damaged[at : at + int(rng.integers(1, 9))] = rng.bytes(int(rng.integers(0, 9)))
+        path.write_bytes(damaged)
+        try:
+            read_images([path])
+        except ValueError as error:
+            refused.append(str(error))
+    assert len(refused) > 5
+    assert all(str(path) in words for words in refused)

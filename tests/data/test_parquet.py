@@ -113,3 +113,20 @@ def test_without_pyarrow(monkeypatch, tmp_path):
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'nnx-array\[parquet\]', or write CSV"):
         read_parquet(tmp_path / "d.parquet")
+
+
+def test_damaged_files_are_named(tmp_path):
+    """Some bytes flipped, cut out or made huge: the error names the file, or the table is read."""
+    rng, path = np.random.default_rng(0), tmp_path / "d.parquet"
+    whole = written(path, a=[1.5, 2.0, 3.0], b=[1, 2, 3], y=["u", "v", "ü"]).read_bytes()
+    refused = []
+    for _ in range(100):
+        damaged, at = bytearray(whole), int(rng.integers(len(whole)))
+        damaged[at : at + int(rng.integers(1, 9))] = rng.bytes(int(rng.integers(0, 9)))
+        path.write_bytes(damaged)
+        try:
+            read_parquet(path, "y")
+        except ValueError as error:
+            refused.append(str(error))
+    assert len(refused) > 50
+    assert all(str(path) in words for words in refused)
