@@ -76,6 +76,7 @@ def test_reliability_curve_by_hand():
     np.testing.assert_allclose([bar.get_height() for bar in ax.patches], [0.25, 0.75])
     error = 0.25 * 0.5 + 0.75 * (1.0 - 2.2 / 3)
     assert curve.get_label() == f"model, ECE {error:.3f}"
+    assert plot.calibration_of(SCORES, [2, 2, 0, 0], bins=1).right == [0.0], "none is right"
 
 
 def test_reliability_of_a_calibrated_model_is_the_diagonal():
@@ -134,6 +135,7 @@ def test_decision_boundary_of_a_line():
     found = ax.images[0].get_array()
     j, i = np.indices(found.shape)
     np.testing.assert_array_equal(found, j > i)
+    assert ax.images[0].origin == "lower", "row 0 is at the bottom, as in the plane"
     assert ax.images[0].get_extent() == [0.0, 1.0, 0.0, 1.0]
     under, over = ax.collections[-2:]
     np.testing.assert_array_equal(under.get_offsets(), x[:2])
