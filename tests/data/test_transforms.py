@@ -17,7 +17,7 @@ from tests.support import assert_close, assert_same
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((6, 3, 5, 7)).astype(np.float32)
-LABELS = np.array([0, 2, 1, 1, 3, 0])
+LABELS = np.array([0, 2, 1, 1, 3, 0], dtype=np.int32)  # JAX has no more bits, unless it is asked for
 MANY = RNG.random((400, 1, 6, 6)).astype(np.float32) + 1.0  # nothing of it is 0
 
 
@@ -299,8 +299,8 @@ def test_compose_and_lambda():
     (lambda: T.Normalize([1.0], [1.0, 2.0]), ValueError, "as many means as stds, got 1 and 2"),
     (lambda: T.Normalize(0.0, 0.0), ValueError, "std above 0, got 0.0"),
     (lambda: T.Normalize([1.0] * 2, [1.0] * 2)(IMAGES), ValueError, r"shape \(n, 2, ...\), got \(6, 3, 5, 7\)"),
-    (lambda: T.Normalize(0.5, 1.0)(LABELS), TypeError, "floating x, got int64: put ToDtype"),
-    (lambda: T.GaussianNoise()(LABELS), TypeError, "floating x, got int64"),
+    (lambda: T.Normalize(0.5, 1.0)(LABELS), TypeError, "floating x, got int32: put ToDtype"),
+    (lambda: T.GaussianNoise()(LABELS), TypeError, "floating x, got int32"),
     (lambda: T.GaussianNoise(sigma=-1.0), ValueError, "sigma of at least 0"),
     (lambda: T.MixUp()(IMAGES, LABELS), ValueError, r"MixUp\(num_classes=10\)"),
     (lambda: T.MixUp(0.0), ValueError, "alpha above 0, got 0.0"),
