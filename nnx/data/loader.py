@@ -122,7 +122,10 @@ class DataLoader:
     def _transformed(self, batch: Any, epoch: int, position: int) -> Any:
         assert self.transform is not None
         with scope(seed_of(self.seed, epoch, position)):
-            return self.transform(*batch) if isinstance(batch, tuple) else self.transform(batch)
+            if not isinstance(batch, tuple):
+                return self.transform(batch)
+            found = self.transform(*batch)
+        return (found,) if len(batch) == 1 and not isinstance(found, tuple) else found
 
     def state_dict(self) -> dict[str, int]:
         """Where the iteration stands, in plain numbers (they fit into JSON)."""

@@ -1,6 +1,5 @@
 """Checksums: what a file must be, byte for byte, to be taken for the one that was meant."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +28,8 @@ class Checksum:
 
     def of(self, path: Path) -> str:
         """The file's own sum. Raises ValueError for a gzip file that cannot be unpacked."""
+        import hashlib
+
         found = hashlib.new(self.algorithm, usedforsecurity=False)
         with opened(path) if self.unpacked else path.open("rb") as stream:
             while piece := stream.read(1 << 20):

@@ -7,8 +7,6 @@ Without such a name the rest is asked for only if a checksum will judge the whol
 
 import json
 import os
-import socket
-import ssl
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -105,6 +103,8 @@ def _request(url: str, part: Part, judged: bool) -> Any:
 
 
 def _opened(asked: Any, part: Part, timeout: float) -> Any:
+    import socket
+    import ssl
     from http.client import HTTPException
     from urllib.error import HTTPError
     from urllib.request import urlopen

@@ -10,7 +10,6 @@ from typing import Any
 from nnx.backend import backend_of, device_of, namespace
 from nnx.data.transforms.base import Transform, check_images, two_sizes
 from nnx.data.transforms.draws import integers
-from nnx.functional.padding import pad
 from nnx.typing import Array, Namespace
 
 __all__ = ["CenterCrop", "RandomCrop"]
@@ -32,6 +31,8 @@ class CenterCrop(Transform):
         size, wanted = check_images(self, x), self.size
         missing = [max(0, out - have) for have, out in zip(size, wanted, strict=True)]
         if any(missing):
+            from nnx.functional.padding import pad
+
             (above, left), (below, right) = ([m // 2 for m in missing], [(m + 1) // 2 for m in missing])
             x = pad(x, (left, right, above, below))
             size = check_images(self, x)

@@ -114,5 +114,4 @@ def one_hot(labels: Array, num_classes: int, dtype: Any) -> Array:
         raise TypeError(f"OneHot expected integer labels, got {labels.dtype}: are they one-hot already?")
     xp = namespace(labels)
     places = xp.arange(num_classes, device=device_of(labels))
-    labels = xp.astype(labels, places.dtype)  # 8 bits count to 255 only
     return xp.astype(xp.expand_dims(labels, axis=-1) == places, dtype)
