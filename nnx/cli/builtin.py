@@ -23,10 +23,22 @@ class BuiltIn:
 
 DIGITS = tuple("0123456789")
 ARTICLES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+HIRAGANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+THINGS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+FLOWERS = ("setosa", "versicolor", "virginica")
+LEAVES = ("sepal length", "sepal width", "petal length", "petal width")
+SHELLS = ("female", "infant", "male", "length", "diameter", "height", "whole", "shucked", "viscera", "shell")
+PATIENTS = ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")
 
 BUILT_IN: dict[str, BuiltIn] = {
     "digits": BuiltIn("digits", "digit", DIGITS),
+    "mnist": BuiltIn("mnist", "digit", DIGITS),
     "fashion-mnist": BuiltIn("fashion_mnist", "article", ARTICLES),
+    "kmnist": BuiltIn("kmnist", "character", HIRAGANA),
+    "cifar10": BuiltIn("cifar10", "thing", THINGS),
+    "iris": BuiltIn("iris", "species", FLOWERS, LEAVES),
+    "abalone": BuiltIn("abalone", "rings", None, SHELLS),
+    "diabetes": BuiltIn("diabetes", "progression", None, PATIENTS),
 }
 
 

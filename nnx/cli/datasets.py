@@ -103,15 +103,13 @@ def _list(rows: "list[BuiltIn]", args: argparse.Namespace) -> int:
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
+    from nnx.data.showing import readable
+
     counts = " + ".join(f"{n:,}" for n in row["samples"])
     target = f"{row['classes']} classes" if row["classes"] else "a number each"
     what = " characters" if row["kind"] == "text" else f"\n{'x'.join(map(str, row['shape']))}, {target}"
-    where = row["path"] or row["within"] or f"not here ({_size(row['bytes'])})"
+    where = row["path"] or row["within"] or f"not here ({readable(row['bytes'])})"
     return [row["name"], counts + what, f"{row['licence']}\n{row['source'].partition('://')[2]}", where]
-
-
-def _size(n: int) -> str:
-    return f"{n / 1e6:.1f} MB" if n >= 1e5 else f"{n / 1e3:.1f} kB"
 
 
 def _fetch(rows: "list[BuiltIn]", args: argparse.Namespace) -> int:

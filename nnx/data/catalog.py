@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from nnx.data.fetching import fetch
 from nnx.data.places import DatasetMissing, cache_folder, user_cache
+from nnx.data.showing import readable
 from nnx.data.sums import Checksum
 
 __all__ = ["CATALOG", "BuiltIn", "Remote", "entry"]
@@ -75,7 +76,7 @@ class BuiltIn:
         names, places = ", ".join(file.name for file in self.files), ", ".join(map(str, self.places(root)))
         raise DatasetMissing(
             f"expected the files of {self.title}, {names}, in one of {places}, found them in none: "
-            f"`nnx datasets fetch {self.name}` or download=True fetches them ({self.bytes / 1e6:.1f} MB), "
+            f"`nnx datasets fetch {self.name}` or download=True fetches them ({readable(self.bytes)}), "
             f"{self.hint + ', ' if self.hint else ''}or name their folder in NNX_DATA"
         )
 

@@ -42,7 +42,7 @@ REFUSED = {
 FAILED = {
     "unknown data": (
         lambda p: ["--data", "letters"],
-        r"--data letters: expected digits, fashion-mnist, a \.csv, .* folder of images: there is none",
+        r"--data letters: expected digits, mnist, .* diabetes, a \.csv, .* folder of images: there is none",
     ),
     "missing file": (lambda p: ["--data", p / "no.csv"], r"no\.csv: there is no such file in .*: give its whole path"),
     "unknown backend": (lambda p: ["--backend", "tensorflow"], r"tensorflow.*(\n.*)*numpy"),

@@ -7,6 +7,8 @@ import pytest
 
 from nnx.cli import main
 from nnx.cli.arrays import images_of, resized
+from nnx.cli.builtin import BUILT_IN
+from nnx.data.catalog import entry
 from tests.cli import files
 from tests.cli.runs import train
 
@@ -164,3 +166,17 @@ def test_a_set_with_a_test_part_of_its_own(tmp_path, capsys, monkeypatch):
     assert found["loss"] == trained["test"]["loss"]
     assert found["classes"][:2] == ["t-shirt", "trouser"]
     assert len(found["confusion"]) == 10
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_names_of_built_in_sets(name):
+    """As many as the catalogue says: a class, or a column, each."""
+    ours, theirs = BUILT_IN[name], entry(name)
+    assert (None if ours.classes is None else len(ours.classes)) == theirs.classes
+    assert (None if theirs.kind == "images" else theirs.shape) == (ours.columns and (len(ours.columns),))
+
+
+def test_a_built_in_table(tmp_path, capsys):
+    pytest.importorskip("sklearn", reason="scikit-learn ships it")
+    assert train("--data", "diabetes", "--epochs", "20", "--json", "--out", tmp_path, "--name", "a") == 0
+    assert report(capsys)["test"]["r2"] > 0.4
