@@ -253,6 +253,7 @@ def test_mistakes_are_a_line(folder, tmp_path, capsys, undrawn, monkeypatch):
 
     assert "expected the folder of a run, with config.json" in said(tmp_path)
     assert "does not exist: make it first" in said(folder, "-o", tmp_path / "nowhere" / "page.html")
+    assert "expected the name of a file, got a folder" in said(folder, "-o", tmp_path)
     for name in ("config.json", "metrics.jsonl", "model.safetensors"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     (tmp_path / "metrics.jsonl").write_text("[]\n{}\n")
