@@ -284,6 +284,7 @@ def test_a_page_is_replaced_whole(folder, tmp_path, undrawn, monkeypatch):
 
 VIEWS = {"light": (1200, False, ""), "dark": (390, True, ""), "print": (720, True, "print")}
 SIZES = "[...document.images].map(image => [image.naturalWidth, image.naturalHeight])"
+FIRST = "(box => [box.left, box.top, box.right, box.bottom])(document.images[0].getBoundingClientRect())"
 TOO_WIDE = """[...document.querySelectorAll('body *')].filter(element => !element.closest('.scroll') &&
   element.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map(element => element.tagName)"""
 
@@ -292,7 +293,7 @@ TOO_WIDE = """[...document.querySelectorAll('body *')].filter(element => !elemen
 def test_in_chromium(html, folder, tmp_path):
     """Nothing fails to load, nothing is on the console, every picture is there, nothing sticks out."""
     address = (folder / "report.html").as_uri()
-    brightness = {}
+    paper, ink = {}, {}
     with browser.Browser(tmp_path / "profile") as opened:
         for name, view in VIEWS.items():
             opened.open(address, *view)
@@ -303,18 +304,20 @@ def test_in_chromium(html, folder, tmp_path):
             assert opened.run("document.documentElement.scrollWidth") <= view[0], name
             shot = tmp_path / f"{name}.png"
             opened.screenshot(shot)
-            brightness[name] = seen(shot)
+            paper[name], ink[name] = seen(shot, opened.run(FIRST))
         assert opened.complaints() == []
         assert {url for url in opened.requests() if not url.startswith("data:")} == {address}
-    assert brightness["dark"] < 0.25
-    assert min(brightness[name] for name in ("light", "print")) > 0.8, "paper is white"
+    assert paper["dark"] < 0.2 < 0.5 < ink["dark"]
+    for name in ("light", "print"):
+        assert ink[name] < 0.3 < 0.9 < paper[name], f"{name}: paper is white, and so is no text in a picture"
 
 
-def seen(path):
-    """The mean brightness of a screenshot, which is no empty sheet."""
+def seen(path, box):
+    """Of a screenshot the usual brightness; and in a picture of curves, that which is farthest from it, of text."""
     from matplotlib.image import imread
 
-    image = imread(path)[..., :3]
+    image = imread(path)[..., :3].mean(axis=2)
     assert image.shape[0] > 2000
-    assert image.std() > 0.05
-    return float(image.mean())
+    left, top, right, bottom = map(round, box)
+    picture, paper = image[top:bottom, left:right], float(np.median(image))
+    return paper, float(np.quantile(picture, 0.004 if paper > 0.5 else 0.996))
