@@ -3,7 +3,6 @@
 import base64
 import json
 import sys
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ import nnx
 from nnx.cli import main, page, pictures
 from nnx.cli.pictures import Picture
 from tests import browser
+from tests.cli.pages import Page
 from tests.cli.runs import metrics, train
 
 ALL = [
@@ -48,32 +48,6 @@ def report(capsys, *args):
     capsys.readouterr()
     assert main(["report", *map(str, args), "--json"]) == 0
     return json.loads(capsys.readouterr().out)
-
-
-class Page(HTMLParser):
-    """The elements of a page; open ones must be closed in order."""
-
-    EMPTY = ("meta", "link", "img", "br")
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.elements, self.text = [], [], ""
-        self.feed(text)
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in self.EMPTY:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += "" if self.open[-1:] == ["style"] else data
-
-    def all(self, tag):
-        return [attrs for name, attrs in self.elements if name == tag]
 
 
 # ---- the page --------------------------------------------------------------------------------------------------------
