@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
         console.status("reading the run") as status,
     ):
         found = find(args.folder)
+        _check_place(path)
         for picture in pictures(found):
             drawn.append(picture)
             status.update(f"{len(drawn)} pictures")
@@ -63,3 +64,11 @@ def run(args: argparse.Namespace) -> int:
     words = [f"{path}: {len(names)} pictures, {len(text) / 1e3:.0f} kB"]
     said(args, facts, "\n".join([*words, *(f"no {name}: {why}" for name, why in left.items())]))
     return 0
+
+
+def _check_place(path: Path) -> None:
+    """Raises OSError if no file can be there, before it is drawn."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: expected the name of a file, got a folder: {path / 'report.html'}, say")
+    if not path.resolve().parent.is_dir():
+        raise FileNotFoundError(f"{path}: its folder {path.parent} does not exist: make it first")

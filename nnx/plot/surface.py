@@ -94,20 +94,9 @@ def loss_surface(
     It costs steps² forward passes, in evaluation mode. The model is left with the arrays it had, to the bit, also after
     an exception. A loss that is not finite is left blank.
     """
+    ax = canvas(ax, (5.6, 4.4))  # what is no Axes is refused before the work
     found = loss_slice(model, loss, x, y, steps, span, seed)
-    ax = canvas(ax, (5.6, 4.4))
-    shown = np.ma.masked_invalid(found.losses)
-    if shown.count() == 0:
-        raise ValueError("loss_surface: the loss is finite nowhere on the slice: take a smaller span, or look for nan")
-    low, high = float(shown.min()), float(shown.max())
-    ratio = high / low if low > 0.0 else 0.0
-    levels: Any = np.geomspace(low, high, 16) if ratio > 20.0 else np.linspace(low, high, 16)
-    if high > low:
-        style: dict[str, Any] = {"levels": levels, "cmap": "cividis"} | ({"norm": LogNorm()} if ratio > 20.0 else {})
-        filled = ax.contourf(found.offsets, found.offsets, shown, **style)
-        bar = ax.figure.colorbar(filled, ax=ax, label="loss")
-        bar.minorticks_off()
-        bar.set_ticks(levels[::3], labels=[f"{level:.3g}" for level in levels[::3]])
+    _filled(ax, found)
     center = f"trained weights, {found.center:.3g}"
     ax.plot(0.0, 0.0, "P", color="white", markeredgecolor="black", markersize=9, label=center, linestyle="none")
     ax.set(
@@ -118,3 +107,19 @@ def loss_surface(
     ax.set_box_aspect(1.0)
     ax.legend(fontsize="small", loc="upper right")
     return ax
+
+
+def _filled(ax: Axes, found: Slice) -> None:
+    """The losses as bands of colour, by their logarithm where they span more than a factor of 20."""
+    shown = np.ma.masked_invalid(found.losses)
+    if shown.count() == 0:
+        raise ValueError("loss_surface: the loss is finite nowhere on the slice: take a smaller span, or look for nan")
+    low, high = float(shown.min()), float(shown.max())
+    steep = 0.0 < 20.0 * low < high
+    levels: Any = np.geomspace(low, high, 16) if steep else np.linspace(low, high, 16)
+    if np.any(np.diff(levels) <= 0.0):
+        return  # flat: no bands
+    style: dict[str, Any] = {"levels": levels, "cmap": "cividis"} | ({"norm": LogNorm()} if steep else {})
+    bar = ax.figure.colorbar(ax.contourf(found.offsets, found.offsets, shown, **style), ax=ax, label="loss")
+    bar.minorticks_off()
+    bar.set_ticks(levels[::3], labels=[f"{level:.3g}" for level in levels[::3]])

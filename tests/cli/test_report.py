@@ -3,7 +3,6 @@
 import base64
 import json
 import sys
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ import nnx
 from nnx.cli import main, page, pictures
 from nnx.cli.pictures import Picture
 from tests import browser
+from tests.cli.pages import Page
 from tests.cli.runs import metrics, train
 
 ALL = [
@@ -48,32 +48,6 @@ def report(capsys, *args):
     capsys.readouterr()
     assert main(["report", *map(str, args), "--json"]) == 0
     return json.loads(capsys.readouterr().out)
-
-
-class Page(HTMLParser):
-    """The elements of a page; open ones must be closed in order."""
-
-    EMPTY = ("meta", "link", "img", "br")
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.elements, self.text = [], [], ""
-        self.feed(text)
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in self.EMPTY:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += "" if self.open[-1:] == ["style"] else data
-
-    def all(self, tag):
-        return [attrs for name, attrs in self.elements if name == tag]
 
 
 # ---- the page --------------------------------------------------------------------------------------------------------
@@ -253,6 +227,7 @@ def test_mistakes_are_a_line(folder, tmp_path, capsys, undrawn, monkeypatch):
 
     assert "expected the folder of a run, with config.json" in said(tmp_path)
     assert "does not exist: make it first" in said(folder, "-o", tmp_path / "nowhere" / "page.html")
+    assert "expected the name of a file, got a folder" in said(folder, "-o", tmp_path)
     for name in ("config.json", "metrics.jsonl", "model.safetensors"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     (tmp_path / "metrics.jsonl").write_text("[]\n{}\n")
@@ -283,6 +258,7 @@ def test_a_page_is_replaced_whole(folder, tmp_path, undrawn, monkeypatch):
 
 VIEWS = {"light": (1200, False, ""), "dark": (390, True, ""), "print": (720, True, "print")}
 SIZES = "[...document.images].map(image => [image.naturalWidth, image.naturalHeight])"
+FIRST = "(box => [box.left, box.top, box.right, box.bottom])(document.images[0].getBoundingClientRect())"
 TOO_WIDE = """[...document.querySelectorAll('body *')].filter(element => !element.closest('.scroll') &&
   element.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map(element => element.tagName)"""
 
@@ -291,7 +267,7 @@ TOO_WIDE = """[...document.querySelectorAll('body *')].filter(element => !elemen
 def test_in_chromium(html, folder, tmp_path):
     """Nothing fails to load, nothing is on the console, every picture is there, nothing sticks out."""
     address = (folder / "report.html").as_uri()
-    brightness = {}
+    paper, ink = {}, {}
     with browser.Browser(tmp_path / "profile") as opened:
         for name, view in VIEWS.items():
             opened.open(address, *view)
@@ -302,18 +278,20 @@ def test_in_chromium(html, folder, tmp_path):
             assert opened.run("document.documentElement.scrollWidth") <= view[0], name
             shot = tmp_path / f"{name}.png"
             opened.screenshot(shot)
-            brightness[name] = seen(shot)
+            paper[name], ink[name] = seen(shot, opened.run(FIRST))
         assert opened.complaints() == []
         assert {url for url in opened.requests() if not url.startswith("data:")} == {address}
-    assert brightness["dark"] < 0.25
-    assert min(brightness[name] for name in ("light", "print")) > 0.8, "paper is white"
+    assert paper["dark"] < 0.2 < 0.5 < ink["dark"]
+    for name in ("light", "print"):
+        assert ink[name] < 0.5 < 0.9 < paper[name], f"{name}: paper is white, and so is no text in a picture"
 
 
-def seen(path):
-    """The mean brightness of a screenshot, which is no empty sheet."""
+def seen(path, box):
+    """Of a screenshot the usual brightness; and that of a picture's title: the farthest from it in its upper edge."""
     from matplotlib.image import imread
 
-    image = imread(path)[..., :3]
+    image = imread(path)[..., :3].mean(axis=2)
     assert image.shape[0] > 2000
-    assert image.std() > 0.05
-    return float(image.mean())
+    left, top, right, bottom = map(round, box)
+    title, paper = image[top : top + (bottom - top) // 16, left:right], float(np.median(image))
+    return paper, float(title.min() if paper > 0.5 else title.max())

@@ -176,3 +176,14 @@ def test_decision_boundary_is_the_models_in_evaluation_mode():
 def test_decision_boundary_of_bad_input():
     with pytest.raises(ValueError, match=r"expected x of shape \(n, 2\), points in a plane, got \(4, 3\)"):
         plot.decision_boundary(network(), SCORES)
+    with pytest.raises(ValueError, match="expected finite points and at least 2 steps, got 1 and "):
+        plot.decision_boundary(network(), *points(), steps=1)
+    with pytest.raises(ValueError, match="expected finite points"):
+        plot.decision_boundary(network(), [[0.0, float("nan")]])
+
+
+def test_decision_boundary_of_whole_numbers():
+    """The grid is between them."""
+    ax = plot.decision_boundary(lambda x: x[:, 0] - 0.5, [[0, 0], [1, 1]], [[0.0], [1.0]], steps=4, margin=0.0)
+    np.testing.assert_array_equal(ax.images[0].get_array(), [[0, 0, 1, 1]] * 4)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["0", "1"]
