@@ -27,6 +27,7 @@ PAGES = {
     "train": "nnx.train",
     "models": "nnx.models",
     "io": "nnx.io",
+    "plot": "nnx.plot",
     "init": "nnx.init",
     "random": "nnx.random",
     "sklearn": "nnx.sklearn",

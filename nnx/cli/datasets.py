@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nnx.data import BuiltIn
+    from nnx.data.catalog import BuiltIn
 
 EPILOG = """examples:
   nnx datasets
@@ -54,8 +54,7 @@ ACTIONS = {
 
 def run(args: argparse.Namespace) -> int:
     """Do what was asked; 1 if something is missing, damaged or could not be fetched."""
-    from nnx.data import CATALOG
-    from nnx.data.catalog import entry
+    from nnx.data.catalog import CATALOG, entry
 
     rows = [entry(name) for name in args.names]
     if args.action in ("list", "verify"):

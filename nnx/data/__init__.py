@@ -1,7 +1,6 @@
 """Data on the host: sets, files, splits and checks are NumPy; a loader's batches are born on the active backend."""
 
 from nnx.data import transforms
-from nnx.data.catalog import CATALOG, BuiltIn
 from nnx.data.checks import check_finite, check_labels
 from nnx.data.dataset import ArrayDataset, Dataset, Subset
 from nnx.data.fetching import FetchError, fetch
@@ -18,9 +17,7 @@ from nnx.data.table import Table, read_csv
 from nnx.data.text import CharacterSet, Windows, shakespeare, sonnets
 
 __all__ = [
-    "CATALOG",
     "ArrayDataset",
-    "BuiltIn",
     "CharacterSet",
     "DataLoader",
     "Dataset",

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from nnx.cli import main
-from nnx.data import CATALOG
+from nnx.data.catalog import CATALOG
 from tests.data import tiny
 
 

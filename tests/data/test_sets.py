@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from nnx import data
-from nnx.data import CATALOG, DatasetMissing, FetchError, digits, fashion_mnist, shakespeare
+from nnx.data import DatasetMissing, FetchError, digits, fashion_mnist, shakespeare
+from nnx.data.catalog import CATALOG
 from tests.data import tiny
 from tests.data.tiny import IDX_SETS, put
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nnx.data import CATALOG, fetching, write_idx
+from nnx.data import fetching, write_idx
+from nnx.data.catalog import CATALOG
 from nnx.data.sums import Checksum
 from tests.data.server import serving
 
