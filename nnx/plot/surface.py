@@ -4,6 +4,7 @@ After Li et al. 2018, "Visualizing the loss landscape of neural nets": each filt
 model's own, so that slices of two models can be compared although their weights are of different sizes.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -94,10 +95,10 @@ def loss_surface(
     It costs steps² forward passes, in evaluation mode. The model is left with the arrays it had, to the bit, also after
     an exception. A loss that is not finite is left blank.
     """
-    ax = canvas(ax, (5.6, 4.4))  # what is no Axes is refused before the work
+    ax = canvas(ax, (6.4, 4.4))  # what is no Axes is refused before the work
     found = loss_slice(model, loss, x, y, steps, span, seed)
     _filled(ax, found)
-    center = f"trained weights, {found.center:.3g}"
+    center = f"trained weights, {found.center:.4g}"
     ax.plot(0.0, 0.0, "P", color="white", markeredgecolor="black", markersize=9, label=center, linestyle="none")
     ax.set(
         title="Loss surface, a random slice", xlabel="a, in norms of the filters", ylabel="b, in norms of the filters"
@@ -122,4 +123,5 @@ def _filled(ax: Axes, found: Slice) -> None:
     style: dict[str, Any] = {"levels": levels, "cmap": "cividis"} | ({"norm": LogNorm()} if steep else {})
     bar = ax.figure.colorbar(ax.contourf(found.offsets, found.offsets, shown, **style), ax=ax, label="loss")
     bar.minorticks_off()
-    bar.set_ticks(levels[::3], labels=[f"{level:.3g}" for level in levels[::3]])
+    digits = 3 + math.ceil(math.log10(max(10.0, max(abs(low), abs(high)) / (high - low))))  # no two alike
+    bar.set_ticks(levels[::3], labels=[f"{level:.{digits}g}" for level in levels[::3]])

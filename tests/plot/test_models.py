@@ -173,7 +173,7 @@ def test_loss_surface_draws_the_slice():
     ax = plot.loss_surface(model, nnx.losses.cross_entropy, x, y, steps=5)
     found = loss_slice(model, nnx.losses.cross_entropy, x, y, steps=5)
     assert ax.collections[0].get_clim()[0] <= found.losses.min() < found.losses.max() <= ax.collections[0].get_clim()[1]
-    assert ax.lines[0].get_label() == f"trained weights, {found.center:.3g}"
+    assert ax.lines[0].get_label() == f"trained weights, {found.center:.4g}"
     assert list(ax.lines[0].get_xdata()) == list(ax.lines[0].get_ydata()) == [0.0]
     again = plot.loss_surface(model, nnx.losses.cross_entropy, x, y, steps=5, seed=1)
     assert again.collections[0].get_clim() != ax.collections[0].get_clim(), "other directions"
@@ -229,6 +229,9 @@ def test_a_loss_that_overflows_is_left_blank():
 def test_a_flat_loss_and_a_steep_one():
     model, (x, y) = network(), points()
     plot.loss_surface(model, lambda output, target: output[0, 0] * 0.0, x, y, steps=3).figure.draw_without_rendering()
+    ax = plot.loss_surface(model, lambda output, target: output[0, 0] * 1e-4 + 1000.0, x, y, steps=3)
+    labels = [text.get_text() for text in ax.figure.axes[1].get_yticklabels()]
+    assert len(set(labels)) == len(labels), "no two numbers of the scale look alike"
     ax = plot.loss_surface(model, lambda output, target: nnx.namespace(output).exp(9.0 * output[0, 0]), x, y, steps=5)
     assert type(ax.collections[0].norm).__name__ == "LogNorm", "where the loss spans more than a factor of 20"
 
