@@ -118,7 +118,7 @@ def is_complex(x: Array) -> bool:
 def conj(x: Array) -> Array:
     """The complex conjugate; a real array or number as it is."""
     if not hasattr(x, "shape"):
-        return x.conjugate()
+        return x.conjugate() if isinstance(x, complex) else x  # real, or a number of nnx.fuse's, which stands for one
     return namespace(x).conj(x) if is_complex(x) else x
 
 
