@@ -19,6 +19,25 @@ ARITHMETIC = {
     "pow": "pow",
     "mod": "remainder",
 }
+NAMESAKES = """all any argmax argmin argsort astype clip conj cumulative_sum imag max mean min prod real repeat reshape
+round sort squeeze std sum take var""".split()  # noqa: SIM905
+ELSEWHERE = {
+    **{name: f"xp.{name}(x, ...)" for name in NAMESAKES},
+    "backward": "nnx.grad(f)(x)",
+    "clone": "xp.asarray(x, copy=True)",
+    "copy": "xp.asarray(x, copy=True)",
+    "cumprod": "xp.cumulative_prod(x, ...)",
+    "cumsum": "xp.cumulative_sum(x, ...)",
+    "detach": "nnx.stop_gradient(x)",
+    "dot": "x @ y",
+    "flatten": "xp.reshape(x, (-1,))",
+    "item": "float(x), which has no gradient",
+    "numpy": "nnx.to_numpy(nnx.stop_gradient(x))",
+    "ravel": "xp.reshape(x, (-1,))",
+    "tolist": "nnx.to_numpy(nnx.stop_gradient(x)).tolist()",
+    "transpose": "x.T, x.mT or xp.permute_dims(x, axes)",
+}
+"""Methods of NumPy's and PyTorch's arrays that the standard has not, and what to write in their place."""
 WITHOUT_GRADIENT = "eq ne lt le gt ge floordiv and or xor lshift rshift".split()  # noqa: SIM905
 REFLECTED = "floordiv and or xor lshift rshift".split()  # noqa: SIM905
 
@@ -71,6 +90,16 @@ def _transpose(self: Var) -> Any:
     return RULES["matrix_transpose"](self)
 
 
+def _elsewhere(name: str) -> property:
+    """An attribute that is none, as hasattr says, too; the error has the way out."""
+    instead = ELSEWHERE[name] + (" of xp = nnx.namespace(x)" if "xp." in ELSEWHERE[name] else "")
+
+    def missing(self: Var) -> Any:
+        raise AttributeError(f"an array under nnx has the standard's attributes alone, not {name!r}: use {instead}")
+
+    return property(missing)
+
+
 for _name, _function in ARITHMETIC.items():
     setattr(Var, f"__{_name}__", RULES[_function])
     setattr(Var, f"__r{_name}__", _reflected(RULES[_function]))
@@ -96,3 +125,5 @@ _OTHERS: dict[str, Any] = {
 }
 for _name, _function in _OTHERS.items():
     setattr(Var, _name, _function)
+for _name in ELSEWHERE:
+    setattr(Var, _name, _elsewhere(_name))

@@ -1,6 +1,7 @@
 """The namespace is the standard's: all of it, with its signatures, and everything that it returns is a Var."""
 
 import inspect
+import re
 
 import array_api_strict as strict
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import nnx
 from nnx import Tape, Var
+from nnx.autodiff.operators import ELSEWHERE
 from nnx.autodiff.rules import RULES
 from nnx.autodiff.tree import leaves
 from tests.support import assert_same
@@ -372,3 +374,12 @@ def test_defaults_and_nothing(watched):
     xp = nnx.namespace(watched)
     assert tuple(xp.expand_dims(watched).shape) == (1, 2, 3)
     assert len(xp.meshgrid()) == 0
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_method_that_the_standard_has_not_says_where_it_is(watched, name):
+    assert not hasattr(watched, name)
+    with pytest.raises(AttributeError, match=re.escape(f"not '{name}': use {ELSEWHERE[name]}")):
+        getattr(watched, name)
+    for function in re.findall(r"xp\.(\w+)", ELSEWHERE[name]):
+        assert hasattr(nnx.namespace(watched), function)

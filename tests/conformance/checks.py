@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.conformance.compare import compared, difference
-from tests.conformance.draws import BOOL, FLOATING, INTEGRAL, NUMERIC
+from tests.conformance.draws import ANY, BOOL, FLOATING, INTEGRAL, NUMERIC
 from tests.conformance.libraries import functions, named
 
 REFUSED = {"linalg.svd", "linalg.qr"}
@@ -121,6 +121,7 @@ def indexing_checks(library):
     rows = st.tuples(
         d.alike((3, 3), (3,)), st.sampled_from([0, slice(None), (slice(1, None),), (..., slice(None)), -1])
     )
+    into = st.tuples(d.array(FLOATING, (2, 3)), st.sampled_from([0, (..., slice(1, None))]), d.array(ANY, ()))
     return {
         "x[slices]": (basic(), lambda xp, x, key: x[key]),
         "x[mask]": (plain(mask), lambda xp, x, key: x[key]),
@@ -129,6 +130,7 @@ def indexing_checks(library):
         "x[slices] = number": (assigned(), _assign),
         "x[mask] = number": (written, _assign),
         "x[...] = array": (rows.map(lambda r: ((r[0][0], r[1], r[0][1]), {})), _assign),
+        "x[...] = array of any dtype": (plain(into), _assign),
         "list(x)": (plain(st.tuples(d.array(shape=d.shapes(low=1)))), lambda xp, x: [x[k] for k in range(x.shape[0])]),
     }
 

@@ -83,7 +83,7 @@ def _slogdet(x: Array) -> Any:
     def pullback(d: tuple[Array, Array]) -> tuple[Array]:
         slope = d[1]
         if is_complex(x):  # the phase turns, too
-            slope = xp.astype(slope, x.dtype) - xp.astype(xp.imag(conj(d[0]) * sign), x.dtype) * 1j
+            slope = slope - xp.imag(conj(d[0]) * sign) * 1j
         return (_scaled(slope, adjoint(xp.linalg.inv(x))),)
 
     return (sign, logabsdet), pullback

@@ -8,7 +8,7 @@ serves integers, slices, masks and integer arrays, on every library.
 from typing import Any
 from weakref import ref
 
-from nnx.autodiff.rules.common import RULES, cast, composed, like, placed, product, standard, unbroadcast
+from nnx.autodiff.rules.common import RULES, composed, like, placed, product, standard, unbroadcast
 from nnx.autodiff.tape import op, resolve
 from nnx.autodiff.thread import Note, thread
 from nnx.autodiff.var import Var
@@ -66,7 +66,7 @@ def set_item(x: Array, value: Array, key: Any) -> Any:
     if type(x) is Var:
         y = set_item(x, value, key)
     else:
-        y = backend_of(x).set_item(x, key, value if to is None else cast(value, x.dtype))
+        y = backend_of(x).set_item(x, key, value)  # which casts it, or refuses to, as it does by itself
 
     def kept(dy: Array) -> Array:
         return set_item(dy, xp.zeros((), dtype=dy.dtype, device=device_of(dy)), key)
