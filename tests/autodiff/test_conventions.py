@@ -421,3 +421,10 @@ def test_each_value_of_a_set_is_the_first_that_has_it():
     for value in range(5):
         expected[np.flatnonzero(values == value)[0]] = value + 1.0
     assert_same(dx, expected)
+
+
+def test_a_number_of_a_fused_function_is_real():
+    """Rules meet it as a symbol that stands for a number, and has no conjugate."""
+    tripled = nnx.fuse(lambda x, factor: x * factor)
+    x = np.asarray([1.0, 2.0])
+    np.testing.assert_array_equal(nnx.grad(lambda x: nnx.namespace(x).sum(tripled(x, 3.0)))(x), [3.0, 3.0])
