@@ -39,6 +39,7 @@ FIXED: dict[str, Setting] = {
 
 FREE: dict[str, Setting] = {
     "epochs": Setting(positive_int, 40, "how often every sample is seen (40)", metavar="N"),
+    "gradient_stats": Setting(boolean, False, "record each layer's gradients, say which vanish or explode (no)"),
     "backend": Setting(word, None, "in place of NNX_BACKEND"),
     "device": Setting(word, None, "in place of NNX_DEVICE"),
 }

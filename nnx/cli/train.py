@@ -160,7 +160,8 @@ def fit(trainer: Any, splits: Splits, folder: RunFolder, best: Any, args: argpar
     """The training itself."""
     from nnx import train
 
-    callbacks = [best, train.MetricsLog(folder.metrics), train.Checkpoint(folder.checkpoint)]
+    noted = [train.GradientStats(log=True)] if args.gradient_stats else []
+    callbacks = [best, *noted, train.MetricsLog(folder.metrics), train.Checkpoint(folder.checkpoint)]
     if not args.quiet:
         sizes = [len(y) for _, y in splits]
         print("{}: {} to train on, {} to validate, {} to test".format(args.data, *sizes))

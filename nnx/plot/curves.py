@@ -99,7 +99,8 @@ def _norms(data: Any) -> tuple[list[Any], list[dict[str, Any]]]:
             norms.append(found)
     if not norms:
         raise KeyError(
-            f"no {GRADIENTS}<path> was recorded: give the training the callback nnx.train.GradientStats(log=True)"
+            f"no {GRADIENTS}<path> was recorded: train with `nnx train --gradient-stats`, or give the training the "
+            "callback nnx.train.GradientStats(log=True)"
         )
     return epochs, norms
 

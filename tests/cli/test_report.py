@@ -158,7 +158,7 @@ def test_classes_of_any_name(tmp_path, capsys, monkeypatch):
     assert "<b>u</b>" in found.text
     assert "3 is 日本" in found.text
     assert f"{'c' * 17}… is {'c' * 40}" in found.text
-    assert done.out.splitlines()[1].startswith("no gradient flow: no grad_norm/<path> was recorded: give the training")
+    assert done.out.splitlines()[1].startswith("no gradient flow: no grad_norm/<path> was recorded: train with `nnx")
 
 
 def test_data_that_is_gone(tmp_path, capsys, undrawn):

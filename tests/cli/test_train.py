@@ -197,3 +197,11 @@ def test_version(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--version"])
     assert capsys.readouterr().out == f"nnx {nnx.__version__}\n"
+
+
+def test_gradients_are_recorded_where_they_are_asked_for(tmp_path):
+    for name, options in (("with", ["--gradient-stats"]), ("without", [])):
+        assert train("--epochs", "2", "--quiet", "--out", tmp_path, "--name", name, *options) == 0
+        norms = [{k: v for k, v in row.items() if k.startswith("grad_norm/")} for row in metrics(tmp_path / name)]
+        assert all(min(found.values()) > 0.0 if options else not found for found in norms)
+        assert len(norms) == 2
