@@ -204,6 +204,7 @@ case(
 
 # ---- indexing -------------------------------------------------------------------------------------------------------
 
+case("new axes of a number", lambda xp, x: x[None, None] ** 2, SCALAR)
 case("slices", lambda xp, x: [x[1:, ::2], x[..., 1], x[0, :], x[-1, -2], x[None, 1:, :], x[:, None, 0]], R)
 case("integer arrays", lambda xp, x, i, j: x[i, j], R, integers(0, 2, 2, 0), integers(1, 3, 3, 0))
 case("a mask", lambda xp, x: x[x > 0.0], A)

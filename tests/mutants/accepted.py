@@ -23,6 +23,7 @@ ROWS: list[tuple[str, str, str, str, str]] = [
     ("reductions", "std", "dy / where_zero(y, 1.0, y)", "dy / where_zero(y, 2.0, y)", ANY_NUMBER),
     ("linalg", "matmul", "x1.ndim > 1 and x2.ndim > 1", "x1.ndim > 1 and x2.ndim > 2", SHORTER),
     ("linalg", "matmul", "x1.ndim > 1 and x2.ndim > 1", "x1.ndim > 2 and x2.ndim > 1", SHORTER),
+    ("indexing", "_may_repeat", "key if type(key) is tuple else (key,)", "(key,)", SHORTER),
     ("indexing", "_write", "xp.reshape(places, (-1,))", "xp.reshape(places, (-2,))", ANY_SIZE),
     ("indexing", "_write", "xp.reshape(values, (-1,))", "xp.reshape(values, (-2,))", ANY_SIZE),
     ("indexing", "_untake", "xp.reshape(indices, (-1,))", "xp.reshape(indices, (-2,))", ANY_SIZE),
