@@ -21,7 +21,10 @@ CALLS = {
         f"{n} kept": lambda xp, x, a, _n=n: named(xp, _n)(x, axis=a, keepdims=True)
         for n in ("sum", "prod", "var", "max")
     },
-    **{f"{n} of two": lambda xp, x, a, _n=n: named(xp, _n)(x, axis=(a, 0)) for n in ("sum", "prod", "var", "max")},
+    **{
+        f"{n} of two": lambda xp, x, a, _n=n: named(xp, _n)(x, axis=(a, 0))
+        for n in ("sum", "prod", "var", "max", "expand_dims")
+    },
     "roll": lambda xp, x, a: xp.roll(x, 1, axis=a),
     "concat": lambda xp, x, a: xp.concat([x, x], axis=a),
     "stack": lambda xp, x, a: xp.stack([x, x], axis=a),
