@@ -62,6 +62,17 @@ def test_gradient_where_numpy_reduces_no_dimensions(name, axis):
     assert (slope.shape, float(slope)) == ((), 1.0)
 
 
+def test_two_new_axes_at_one_place():
+    with nnx.Tape() as tape, pytest.raises(ValueError, match="repeated axis"):
+        nnx.namespace(Var(np.ones(2))).expand_dims(tape.watch(np.ones(2)), axis=(0, 0))
+
+
+@pytest.mark.parametrize("value", [np.ones(()), np.float32(1.0)])
+def test_numpy_has_no_mean_along_an_axis_that_is_not_there(value):
+    with pytest.raises(np.exceptions.AxisError):
+        nnx.namespace(value).mean(value, axis=0)
+
+
 @pytest.mark.parametrize("name", ["mean", "var", "std", "squeeze", "fft.fftn"])
 def test_an_axis_that_is_not_there_is_named(name):
     options = {"axes": (0,)} if "fft" in name else {"axis": 0}
