@@ -40,7 +40,8 @@ def gradcheck(
     rtol, atol: None fits the digits (float32: 2e-3, float64: 5e-7, 50 of them: 3e-30) and the rounding of differences
     order: 2 checks the gradient's gradient, too   full: every entry in place of `directions` random directions
     complex_step: Im L(x + ih)/h with h = 1e-20, exact to rounding; f must be analytic: no abs, max or conj
-    f must give the same twice: seed what is random in it, and call eval() of a Module with dropout.
+    f must give the same twice: seed what is random in it, and call eval() of a Module with dropout. It may assign to
+    its arguments, which are copies.
     A library that computes with more digits than its dtype says (mparray, with mpmath.mp.dps) is held to all of them.
 
     >>> import numpy as np

@@ -131,7 +131,7 @@ def _shortcuts(np: Namespace) -> dict[str, Any]:
         return smallest(x, axis, None, None, keepdims)
 
     def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
-        if x.dtype not in exact or not x.size:
+        if x.dtype not in exact or not x.size or not x.shape:
             return np.mean(x, axis=axis, keepdims=keepdims)
         total = add(x, axis, None, None, keepdims)
         return total * (1.0 / (x.size // total.size)) if total.size else total

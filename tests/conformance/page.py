@@ -250,7 +250,7 @@ def text():
     parts += [
         "Indices may be integers, slices, `...`, `None`, masks and integer arrays; where an integer array names a",
         "place several times, their gradients add up. `x[key] = v` gives this `Var` a new value; the array that it",
-        "was is untouched.",
+        "was is untouched; a value of another dtype is cast, or refused, as the library does by itself.",
         "",
         "## Conventions at kinks and edges",
         "",

@@ -21,7 +21,10 @@ CALLS = {
         f"{n} kept": lambda xp, x, a, _n=n: named(xp, _n)(x, axis=a, keepdims=True)
         for n in ("sum", "prod", "var", "max")
     },
-    **{f"{n} of two": lambda xp, x, a, _n=n: named(xp, _n)(x, axis=(a, 0)) for n in ("sum", "prod", "var", "max")},
+    **{
+        f"{n} of two": lambda xp, x, a, _n=n: named(xp, _n)(x, axis=(a, 0))
+        for n in ("sum", "prod", "var", "max", "expand_dims")
+    },
     "roll": lambda xp, x, a: xp.roll(x, 1, axis=a),
     "concat": lambda xp, x, a: xp.concat([x, x], axis=a),
     "stack": lambda xp, x, a: xp.stack([x, x], axis=a),
@@ -57,6 +60,17 @@ def test_axes(below, name):
 def test_gradient_where_numpy_reduces_no_dimensions(name, axis):
     slope = nnx.grad(lambda x: getattr(nnx.namespace(x), name)(x, axis=axis))(np.asarray(3.0))
     assert (slope.shape, float(slope)) == ((), 1.0)
+
+
+def test_two_new_axes_at_one_place():
+    with nnx.Tape() as tape, pytest.raises(ValueError, match="repeated axis"):
+        nnx.namespace(Var(np.ones(2))).expand_dims(tape.watch(np.ones(2)), axis=(0, 0))
+
+
+@pytest.mark.parametrize("value", [np.ones(()), np.float32(1.0)])
+def test_numpy_has_no_mean_along_an_axis_that_is_not_there(value):
+    with pytest.raises(np.exceptions.AxisError):
+        nnx.namespace(value).mean(value, axis=0)
 
 
 @pytest.mark.parametrize("name", ["mean", "var", "std", "squeeze", "fft.fftn"])

@@ -91,12 +91,12 @@ def squeeze(x: Array, /, axis: int | tuple[int, ...]) -> Array:
 
 
 @composed
-def expand_dims(x: Array, /, axis: int = 0) -> Array:
-    """A new axis of length one. Raises IndexError outside of [-ndim - 1, ndim]."""
-    if not -x.ndim - 1 <= axis <= x.ndim:
-        raise IndexError(f"a new axis {axis} for an array of {x.ndim} dimensions: use [-{x.ndim + 1}, {x.ndim}]")
-    at = axis % (x.ndim + 1)
-    return reshape(x, (*x.shape[:at], 1, *x.shape[at:]))
+def expand_dims(x: Array, /, axis: int | tuple[int, ...] = 0) -> Array:
+    """New axes of length one, which have these places in the result."""
+    new = (axis,) if isinstance(axis, int) else axis
+    ndim = x.ndim + len(new)
+    axes, old = placed(new, ndim), iter(x.shape)
+    return reshape(x, tuple(1 if k in axes else next(old) for k in range(ndim)))
 
 
 @standard
