@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from nnx.backend import numpy_memory
 from nnx.backend.windows import Windows
 from nnx.typing import Array, DType, Shape
 
@@ -37,7 +36,7 @@ def _convolved(x: Array, weight: Array, at: Windows, groups: int, outputs: Shape
     """(o, *outputs, n) of a padded (c, *size, n)."""
     n, o = x.shape[-1], weight.shape[0]
     rows = weight.reshape(groups, o // groups, -1)
-    y = numpy_memory.empty((o, *outputs, n), np.result_type(x, weight))
+    y = np.empty((o, *outputs, n), np.result_type(x, weight))
     for (lines, samples), columns in _columns(x, outputs, at, groups):
         part = y[:, lines, ..., samples]
         if samples == slice(0, n):
@@ -132,17 +131,18 @@ def _columns(x: Array, outputs: Shape, at: Windows, groups: int) -> Iterator[tup
         yield part, columns.reshape(groups, rows, -1)
 
 
-def _scratch(shape: Shape, dtype: DType) -> Array:
-    """Memory for one part, this thread's and always the same: fresh memory would cost more than what is written to it.
+def _scratch(shape: Shape, dtype: DType, name: str = "columns") -> Array:
+    """Memory by name, this thread's and always the same: fresh memory would cost more than what is written to it.
 
-    A part that is larger than all of it gets its own.
+    What is larger than a thread keeps gets its own.
     """
     size = math.prod(shape) * dtype.itemsize
     if size > 4 * BLOCK:
         return np.empty(shape, dtype=dtype)
-    memory = getattr(_thread, "memory", None)
+    memory = getattr(_thread, name, None)
     if memory is None or memory.size < size:
-        memory = _thread.memory = np.empty(max(size, 4 * BLOCK), dtype=np.uint8)
+        memory = np.empty(max(size, 4 * BLOCK), dtype=np.uint8)
+        setattr(_thread, name, memory)
     found: Array = memory[:size].view(dtype).reshape(shape)
     return found
 
@@ -185,11 +185,13 @@ def _inside(at: Windows, size: Shape) -> tuple[slice, ...]:
 
 
 def padded(x: Array, at: Windows, fill: float) -> Array:
-    """x with its padding, in the same order in memory."""
+    """x with its padding, in the same order in memory: this thread's, until it pads again."""
     size = x.shape[2:]
     if not any(map(any, at.padding)):
         return x
-    y = numpy_memory.like(x, (*x.shape[:2], *_needed(at, size)))
+    shape = *x.shape[:2], *_needed(at, size)
+    order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+    y = _scratch(tuple(shape[axis] for axis in order), x.dtype, "padded").transpose(np.argsort(order))
     inside, whole = (slice(None), slice(None), *_inside(at, size)), [slice(None)] * x.ndim
     for axis in range(2, x.ndim):
         for edge in (slice(inside[axis].start), slice(inside[axis].stop, None)):

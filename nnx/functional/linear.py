@@ -49,8 +49,9 @@ def _linear_nd(x: Array, weight: Array, bias: Array | None) -> Any:
         raise wrong_width(x, weight.shape[1])
     rows = xp.reshape(x, (-1, weight.shape[1]))
     own = kernel("affine", rows)
-    z = None if own is None else own(rows, weight, bias)
-    if z is None:
+    if own is not None:
+        z = own(rows, weight, bias)
+    else:
         z = xp.matmul(rows, weight.T)
         z = z if bias is None else z + bias
 
