@@ -11,7 +11,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from nnx.backend import numpy_attention, numpy_conv, numpy_gelu, numpy_lstm, numpy_norm, threefry
+from nnx.backend import numpy_attention, numpy_conv, numpy_gelu, numpy_linear, numpy_lstm, numpy_norm, threefry
 from nnx.backend.base import Backend
 from nnx.backend.compiler import Compiler
 from nnx.backend.expressions import Fuser
@@ -73,7 +73,7 @@ class NumpyBackend(Backend):
     def kernels(cls) -> dict[str, Callable[..., Any]]:
         """See Backend.kernels."""
         own: dict[str, Callable[..., Any]] = {"pick": _pick, "minus_one_hot": _minus_one_hot, "words": _words}
-        parts = (numpy_attention, numpy_conv, numpy_gelu, numpy_lstm, numpy_norm)
+        parts = (numpy_attention, numpy_conv, numpy_gelu, numpy_linear, numpy_lstm, numpy_norm)
         return own | {name: kernel for part in parts for name, kernel in part.KERNELS.items()}
 
     @classmethod

@@ -24,19 +24,26 @@ Part = tuple[slice, slice]
 
 def convolve(x: Array, weight: Array, bias: Array | None, at: Windows, groups: int) -> Array:
     """See nnx.functional.conv_core.convolve."""
-    outputs, n, o = at.outputs(x.shape[2:]), x.shape[0], weight.shape[0]
+    turned = _samples_last(padded(x, at, 0.0))
+    y = _convolved(turned, weight, at, groups, at.outputs(x.shape[2:]))
+    if bias is not None:
+        line = bias.reshape((-1,) + (1,) * (y.ndim - 1))
+        y = np.add(y, line, out=y) if np.result_type(y, bias) == y.dtype else y + line
+    return np.moveaxis(y, -1, 0)
+
+
+def _convolved(x: Array, weight: Array, at: Windows, groups: int, outputs: Shape) -> Array:
+    """(o, *outputs, n) of a padded (c, *size, n)."""
+    n, o = x.shape[-1], weight.shape[0]
     rows = weight.reshape(groups, o // groups, -1)
-    y = np.empty((o, *outputs, n), dtype=np.result_type(x, weight))
-    for (lines, samples), columns in _columns(x, at, groups):
+    y = np.empty((o, *outputs, n), np.result_type(x, weight))
+    for (lines, samples), columns in _columns(x, outputs, at, groups):
         part = y[:, lines, ..., samples]
         if samples == slice(0, n):
             np.matmul(rows, columns, out=part.reshape(groups, o // groups, -1, copy=False))
         else:
             part[...] = np.matmul(rows, columns).reshape(part.shape)
-    if bias is not None:
-        line = bias.reshape((-1,) + (1,) * (len(outputs) + 1))
-        y = np.add(y, line, out=y) if np.result_type(y, bias) == y.dtype else y + line
-    return np.moveaxis(y, -1, 0)
+    return y
 
 
 def correlate(x: Array, dy: Array, at: Windows, groups: int) -> Array:
@@ -44,18 +51,48 @@ def correlate(x: Array, dy: Array, at: Windows, groups: int) -> Array:
     o, turned = dy.shape[1], _samples_last(dy)
     kernels = (o, x.shape[1] // groups, *at.kernel)
     dw = np.zeros((groups, math.prod(kernels[1:]), o // groups), dtype=np.result_type(x, dy))
-    for (lines, samples), columns in _columns(x, at, groups):
+    last = _samples_last(padded(x, at, 0.0))
+    for (lines, samples), columns in _columns(last, dy.shape[2:], at, groups):
         part = turned[:, lines, ..., samples].reshape(groups, o // groups, -1)
         dw += np.matmul(columns, part.swapaxes(1, 2))  # dwᵀ: with few kernels, twice as fast as dw
     return dw.swapaxes(1, 2).reshape(kernels)
 
 
 def spread(dy: Array, weight: Array, at: Windows, groups: int, size: Shape) -> Array:
-    """See nnx.functional.conv_core.spread: the columns of dx, a slice of them added for each offset of the kernel."""
-    o, channels, n = dy.shape[1], weight.shape[1] * groups, dy.shape[0]
-    kernels, turned = weight.reshape(groups, o // groups, -1).swapaxes(1, 2), _samples_last(dy)
-    dx = np.zeros((channels, *_needed(at, size), n), dtype=np.result_type(dy, weight))
-    for lines, samples in _parts(dy.shape[2:], n, channels * math.prod(at.kernel) * dx.itemsize):
+    """See nnx.functional.conv_core.spread."""
+    turned = _samples_last(dy)
+    flipped = _flipped(at)
+    if flipped is not None and len(weight) <= 2 * weight.shape[1] * groups:  # else there are fewer columns of dx
+        kernels = _turned(weight, groups)
+        turned = _samples_last(padded(np.moveaxis(turned, -1, 0), flipped, 0.0))
+        return np.moveaxis(_convolved(turned, kernels, flipped, groups, size), -1, 0)
+    return np.moveaxis(_spread(turned, weight, at, groups, size), -1, 0)
+
+
+def _flipped(at: Windows) -> Windows | None:
+    """The outputs that read a place of x are a window, too: where it lies; None for other strides than 1."""
+    if any(s != 1 for s in at.stride) or math.prod(at.kernel) == 1:
+        return None
+    found = [
+        (span - 1 - before, span - 1 - after) for span, (before, after) in zip(at.spans(), at.padding, strict=True)
+    ]
+    return at._replace(padding=tuple(found)) if min(map(min, found)) >= 0 else None
+
+
+def _turned(weight: Array, groups: int) -> Array:
+    """(c, o/groups, *kernel), each kernel back to front."""
+    o, c = weight.shape[:2]
+    back = np.flip(weight.reshape(groups, o // groups, *weight.shape[1:]), tuple(range(3, weight.ndim + 1)))
+    return np.ascontiguousarray(back.swapaxes(1, 2)).reshape(groups * c, o // groups, *weight.shape[2:])
+
+
+def _spread(turned: Array, weight: Array, at: Windows, groups: int, size: Shape) -> Array:
+    """(c, *size, n) of (o, *outputs, n): the columns of dx, a slice of them added for each offset of the kernel."""
+    o, *outputs, n = turned.shape
+    channels = weight.shape[1] * groups
+    kernels = weight.reshape(groups, o // groups, -1).swapaxes(1, 2)
+    dx = np.zeros((channels, *_needed(at, size), n), dtype=np.result_type(turned, weight))
+    for lines, samples in _parts(tuple(outputs), n, channels * math.prod(at.kernel) * dx.itemsize):
         part = turned[:, lines, ..., samples]
         shape = (channels, *at.kernel, *part.shape[1:])
         columns = _scratch(shape, dx.dtype)
@@ -63,7 +100,7 @@ def spread(dy: Array, weight: Array, at: Windows, groups: int, size: Shape) -> A
         into = dx[:, lines.start * at.stride[0] :, ..., samples]
         for offset in np.ndindex(*at.kernel):
             into[(slice(None), *_read(at, offset, part.shape[1:-1]))] += columns[(slice(None), *offset)]
-    return np.moveaxis(dx[(slice(None), *_inside(at, size))], -1, 0)
+    return dx[(slice(None), *_inside(at, size))]
 
 
 def _samples_last(x: Array) -> Array:
@@ -77,11 +114,13 @@ def _samples_last(x: Array) -> Array:
     return y
 
 
-def _columns(x: Array, at: Windows, groups: int) -> Iterator[tuple[Part, Array]]:
-    """(part, its windows as (groups, c/groups · k, l · n)), a part after the other in the same memory."""
-    n, c = x.shape[:2]
-    outputs, rows = at.outputs(x.shape[2:]), c // groups * math.prod(at.kernel)
-    view = _windows(_samples_last(padded(x, at, 0.0)), at, outputs)
+def _columns(x: Array, outputs: Shape, at: Windows, groups: int) -> Iterator[tuple[Part, Array]]:
+    """(part, its windows as (groups, c/groups · k, l · n)), a part after the other in the same memory.
+
+    x: (c, *size, n), padded
+    """
+    n, rows = x.shape[-1], x.shape[0] // groups * math.prod(at.kernel)
+    view = _windows(x, at, outputs)
     if math.prod(at.kernel) == 1 and math.prod(at.stride) == 1:
         yield (slice(0, outputs[0]), slice(0, n)), view.reshape(groups, rows, -1 if n else 0)
         return
@@ -92,17 +131,18 @@ def _columns(x: Array, at: Windows, groups: int) -> Iterator[tuple[Part, Array]]
         yield part, columns.reshape(groups, rows, -1)
 
 
-def _scratch(shape: Shape, dtype: DType) -> Array:
-    """Memory for one part, this thread's and always the same: fresh memory would cost more than what is written to it.
+def _scratch(shape: Shape, dtype: DType, name: str = "columns") -> Array:
+    """Memory by name, this thread's and always the same: fresh memory would cost more than what is written to it.
 
-    A part that is larger than all of it gets its own.
+    What is larger than a thread keeps gets its own.
     """
     size = math.prod(shape) * dtype.itemsize
     if size > 4 * BLOCK:
         return np.empty(shape, dtype=dtype)
-    memory = getattr(_thread, "memory", None)
+    memory = getattr(_thread, name, None)
     if memory is None or memory.size < size:
-        memory = _thread.memory = np.empty(max(size, 4 * BLOCK), dtype=np.uint8)
+        memory = np.empty(max(size, 4 * BLOCK), dtype=np.uint8)
+        setattr(_thread, name, memory)
     found: Array = memory[:size].view(dtype).reshape(shape)
     return found
 
@@ -145,12 +185,18 @@ def _inside(at: Windows, size: Shape) -> tuple[slice, ...]:
 
 
 def padded(x: Array, at: Windows, fill: float) -> Array:
-    """x with its padding, in the same order in memory."""
+    """x with its padding, in the same order in memory: this thread's, until it pads again."""
     size = x.shape[2:]
     if not any(map(any, at.padding)):
         return x
-    y = np.full_like(x, fill, shape=(*x.shape[:2], *_needed(at, size)))
-    y[(slice(None), slice(None), *_inside(at, size))] = x
+    shape = *x.shape[:2], *_needed(at, size)
+    order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+    y = _scratch(tuple(shape[axis] for axis in order), x.dtype, "padded").transpose(np.argsort(order))
+    inside, whole = (slice(None), slice(None), *_inside(at, size)), [slice(None)] * x.ndim
+    for axis in range(2, x.ndim):
+        for edge in (slice(inside[axis].start), slice(inside[axis].stop, None)):
+            y[(*whole[:axis], edge)] = fill
+    y[inside] = x
     return y
 
 

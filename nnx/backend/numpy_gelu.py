@@ -36,30 +36,29 @@ def gelu(x: Array) -> tuple[Array, Callable[[Array], tuple[Array]]] | None:
     """
     if x.dtype != np.float32:
         return None
-    slope = numpy_memory.empty(x.shape, x.dtype)
-    return _over(x, slope), lambda dy: (dy * slope,)
+    slope = np.empty(x.shape, x.dtype)
+    return _over(x, np.empty(x.shape, x.dtype), slope), lambda dy: (dy * slope,)
 
 
 def gelu_alone(x: Array) -> Array | None:
     """x Φ(x), where nobody asks for a gradient; None for other dtypes than float32."""
-    return None if x.dtype != np.float32 else _over(x, None)
+    return None if x.dtype != np.float32 else _over(x, numpy_memory.empty(x.shape, x.dtype), None)
 
 
-def _over(x: Array, slope: Array | None) -> Array:
-    """x Φ(x); writes Φ + x Φ′, Φ′ = exp(-x²/2) / √2π."""
+def _over(x: Array, y: Array, slope: Array | None) -> Array:
+    """Writes x Φ(x), and Φ + x Φ′, Φ′ = exp(-x²/2) / √2π."""
     flat = np.ascontiguousarray(x).reshape(-1)
-    y = numpy_memory.empty(flat.shape, flat.dtype)
     square, phi = np.empty((2, min(BLOCK, flat.size)), flat.dtype)
-    to = None if slope is None else slope.reshape(-1)
+    out, to = y.reshape(-1), None if slope is None else slope.reshape(-1)
     with np.errstate(over="ignore", invalid="ignore"):  # of x² and exp, where Φ is 0 or 1; of 0 · ∞
         for start in range(0, flat.size, BLOCK):
             at = slice(start, start + BLOCK)
             here, n = flat[at], flat[at].size
             _normal(here, square[:n], phi[:n])
-            np.multiply(here, phi[:n], out=y[at])
+            np.multiply(here, phi[:n], out=out[at])
             if to is not None:
                 _slope(here, square[:n], phi[:n], to[at])
-    return y.reshape(x.shape)
+    return y
 
 
 def _normal(x: Array, square: Array, phi: Array) -> None:

@@ -14,6 +14,9 @@ from nnx.typing import Array
 IN_CACHE = 1 << 18
 """Numbers of the gates' slopes that are made at once: a few steps' worth."""
 
+KEPT = 1 << 16
+"""Numbers of the gates that are made at once where no gradient is asked for."""
+
 Pullback = Callable[[tuple[Array, Array, Array]], tuple[Any, ...]]
 
 
@@ -30,13 +33,67 @@ def recurrent(
     reverse: bool,
 ) -> tuple[tuple[Array, Array, Array], Pullback] | None:
     """See nnx.functional.recurrent; None for what this cannot do: another unit, a projection, mixed dtypes."""
-    floating = (np.float32, np.float64)
-    arrays = [a for a in (x, h, c, w_ih, w_hh, b_ih, b_hh) if a is not None]
-    if mode != "lstm" or w_hr is not None or x.dtype not in floating or any(a.dtype != x.dtype for a in arrays):
+    if not _suits(mode, w_hr, x, h, c, w_ih, w_hh, b_ih, b_hh):
         return None
     run = _Run(x, h, c, w_ih, w_hh, reverse)
     found = run.forward(None if b_ih is None or b_hh is None else b_ih + b_hh)
     return found, lambda dys: run.backward(*dys, bias=b_ih is not None)
+
+
+def recurrent_alone(
+    mode: str,
+    x: Array,
+    h: Array,
+    c: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array | None,
+    b_hh: Array | None,
+    w_hr: Array | None,
+    reverse: bool,
+) -> tuple[Array, Array, Array] | None:
+    """The same where nobody asks for a gradient: a few steps' gates at a time, and one c."""
+    if not _suits(mode, w_hr, x, h, c, w_ih, w_hh, b_ih, b_hh):
+        return None
+    steps, n, _ = x.shape
+    k, size = h.shape[-1], max(1, KEPT // max(1, n * 4 * h.shape[-1]))
+    inward, across = (np.ascontiguousarray(_arranged(w, k).T) for w in (w_ih, w_hh))
+    bias = None if b_ih is None or b_hh is None else _arranged(b_ih + b_hh, k)
+    gates, z_h = np.empty((min(size, steps) * n, 4 * k), x.dtype), np.empty((n, 4 * k), x.dtype)
+    part, tanh_c = np.empty((2, n, k), x.dtype)
+    hs, c = np.empty((steps, n, k), x.dtype), np.array(c)
+    order = range(steps)[::-1] if reverse else range(steps)
+    for start in range(0, steps, size):
+        some = order[start : start + size]
+        first, last = min(some), max(some) + 1
+        z = np.matmul(x[first:last].reshape(-1, x.shape[-1]), inward, out=gates[: (last - first) * n])
+        if bias is not None:
+            z += bias
+        for t in some:
+            _step(z[(t - first) * n :][:n], np.matmul(h, across, out=z_h), c, c, tanh_c, part, hs[t])
+            h = hs[t]
+    return hs, np.array(h), c
+
+
+def _suits(mode: str, w_hr: Array | None, x: Array, *others: Array | None) -> bool:
+    floating = (np.float32, np.float64)
+    alike = all(a is None or a.dtype == x.dtype for a in others)
+    return mode == "lstm" and w_hr is None and x.dtype in floating and alike and len(x) > 0
+
+
+def _step(z: Array, across: Array, before: Array, c: Array, tanh_c: Array, part: Array, h: Array) -> None:
+    """Makes z the gates i, f, o and g, and writes c, tanh c and h; c may be the c before."""
+    k = h.shape[-1]
+    z += across
+    np.tanh(z, out=z)
+    sigmoids = z[:, : 3 * k]
+    sigmoids *= 0.5
+    sigmoids += 0.5
+    np.multiply(z[:, k : 2 * k], before, out=c)
+    np.multiply(z[:, :k], z[:, 3 * k :], out=part)
+    c += part
+    np.tanh(c, out=tanh_c)
+    np.multiply(z[:, 2 * k : 3 * k], tanh_c, out=h)
 
 
 def _arranged(w: Array, size: int) -> Array:
@@ -73,18 +130,9 @@ class _Run:
         turned = np.ascontiguousarray(_arranged(self.w_hh, k).T)
         across, part = np.empty(self.gates.shape[1:], gates.dtype), np.empty(self.h.shape[1:], gates.dtype)
         for t in self.order:
-            z, c, tanh_c = self.gates[t], self.c[t + self.after], self.tanh_c[t]
             np.matmul(self.h[t + self.before], turned, out=across)
-            z += across
-            np.tanh(z, out=z)
-            sigmoids = z[:, : 3 * k]
-            sigmoids *= 0.5
-            sigmoids += 0.5
-            np.multiply(z[:, k : 2 * k], self.c[t + self.before], out=c)
-            np.multiply(z[:, :k], z[:, 3 * k :], out=part)
-            c += part
-            np.tanh(c, out=tanh_c)
-            np.multiply(z[:, 2 * k : 3 * k], tanh_c, out=self.h[t + self.after])
+            c = self.c[t + self.before], self.c[t + self.after]
+            _step(self.gates[t], across, *c, self.tanh_c[t], part, self.h[t + self.after])
         last = 0 if self.before else -1
         return self.h[self.after : self.after + self.steps], self.h[last].copy(), self.c[last].copy()
 
@@ -143,4 +191,4 @@ class _Run:
         return to_c
 
 
-KERNELS: dict[str, Callable[..., Any]] = {"recurrent": recurrent}
+KERNELS: dict[str, Callable[..., Any]] = {"recurrent": recurrent, "recurrent_alone": recurrent_alone}

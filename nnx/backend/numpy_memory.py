@@ -68,12 +68,13 @@ def empty(shape: Shape, dtype: DType) -> Array:
     return block.view(dtype).reshape(shape)
 
 
-def like(x: Array) -> Array:
-    """np.empty_like(x): in memory its axes lie in the order of x's."""
+def like(x: Array, shape: Shape | None = None) -> Array:
+    """np.empty_like(x), or of another shape: in memory its axes lie in the order of x's."""
+    shape = x.shape if shape is None else shape
     if x.flags.c_contiguous:
-        return empty(x.shape, x.dtype)
+        return empty(shape, x.dtype)
     order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
-    return empty(tuple(x.shape[axis] for axis in order), x.dtype).transpose(np.argsort(order))
+    return empty(tuple(shape[axis] for axis in order), x.dtype).transpose(np.argsort(order))
 
 
 def release() -> None:

@@ -7,12 +7,13 @@ row: to subtract the mean again costs less than to bring x - μ from memory.
 
 import math
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nnx.backend import numpy_memory
-from nnx.typing import Array
+from nnx.typing import Array, DType
 
 BLOCK = 1 << 15
 """Numbers of a block."""
@@ -54,7 +55,7 @@ def normalized(
     flat = seen(x)
     if flat is None:
         return None
-    y = numpy_memory.like(x)
+    y = np.empty_like(x)
     w, b = (None if w is None else w.reshape((-1, 1, 1) if by_row else (1, 1, -1)) for w in (weight, bias))
     mean, var = np.zeros((2, len(flat), 1, 1), x.dtype)
     rows = _Rows(flat, w, b, by_row, centred, mean, var, eps)
@@ -65,7 +66,7 @@ def normalized(
         if dy.strides != x.strides:  # in the order in which x lies
             other, dy = dy, np.empty_like(x)
             dy[...] = other
-        dx = numpy_memory.like(x)
+        dx = np.empty_like(x)
         dw, db = _backward(rows, seen(dy), seen(dx))
         return (
             dx,
@@ -93,8 +94,24 @@ def _samples(axes: int) -> Callable[[Array], Array | None]:
 
 def _sums(x: Array, y: Array | None = None) -> Array:
     """Σ x, or Σ x y, of each row: (rows, 1, 1)."""
-    y = np.ones(x.shape[-1], x.dtype) if y is None else y
-    return np.add.reduce(np.vecdot(x, y), axis=1).reshape(-1, 1, 1)
+    return np.add.reduce(np.vecdot(x, _ones(x.shape[-1], x.dtype) if y is None else y), axis=1).reshape(-1, 1, 1)
+
+
+@lru_cache(4)
+def _ones(n: int, dtype: DType) -> Array:
+    return np.ones(n, dtype)
+
+
+def scaled(x: Array, gain: Array, shift: Array) -> Array | None:
+    """x gain + shift, with a number for each channel; None for an order in memory that it does not know."""
+    at = _channels(x) if x.ndim > 2 and x.size and x.dtype == gain.dtype == shift.dtype else None
+    if at is None:
+        return None
+    y = numpy_memory.like(x)
+    for here, to, a, b in zip(at, _channels(y), gain, shift, strict=True):  # type: ignore[arg-type] # as x lies
+        np.multiply(here, a, out=to)
+        to += b
+    return y
 
 
 def _forward(rows: _Rows, y: Any) -> None:
@@ -160,4 +177,4 @@ def _of_samples(rows: _Rows, dy: Array, h: Array, r: Array, part: Array, dx: Arr
     return sums
 
 
-KERNELS: dict[str, Callable[..., Any]] = {"normalized": normalized}
+KERNELS: dict[str, Callable[..., Any]] = {"normalized": normalized, "scaled": scaled}

@@ -9,7 +9,7 @@ from typing import Any
 
 from nnx.autodiff import op
 from nnx.autodiff.casting import in_half
-from nnx.backend import namespace
+from nnx.backend import kernel, namespace
 from nnx.typing import Array
 
 __all__ = ["linear"]
@@ -48,8 +48,12 @@ def _linear_nd(x: Array, weight: Array, bias: Array | None) -> Any:
     if not x.ndim or x.shape[-1] != weight.shape[1]:
         raise wrong_width(x, weight.shape[1])
     rows = xp.reshape(x, (-1, weight.shape[1]))
-    z = xp.matmul(rows, weight.T)
-    z = z if bias is None else z + bias
+    own = kernel("affine", rows)
+    if own is not None:
+        z = own(rows, weight, bias)
+    else:
+        z = xp.matmul(rows, weight.T)
+        z = z if bias is None else z + bias
 
     def pullback(delta: Array) -> tuple[Any, ...]:
         flat = xp.reshape(delta, (-1, weight.shape[0]))

@@ -52,6 +52,11 @@ def recurrent(
         xp = namespace(plain)
         steps = xp.reshape(xp.arange(x.shape[0], dtype=plain.dtype, device=device_of(plain)), (-1, 1, 1))
         mask = namespace(innermost(x)).astype(steps < xp.reshape(plain, (1, -1, 1)), innermost(x).dtype)
+    alone = kernel("recurrent_alone", x) if mask is None else None
+    if alone is not None and all(a is None or type(a) is type(x) for a in (h, c, *weights)):  # nobody watches
+        y: tuple[Array, ...] | None = alone(mode, x, h, c, *weights, reverse)
+        if y is not None:
+            return y
     found: tuple[Array, ...] = _sequence(x, h, c, *weights, mask, mode, reverse)
     return found
 

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from nnx.backend.arrays import is_array
-from nnx.backend.replay.book import Book, Line, Ref, StandIn, leaves, owner
+from nnx.backend.replay.book import NUMBERS, Book, Line, Ref, StandIn, leaves, owner
 from nnx.backend.replay.traced import item, transpose
 from nnx.typing import Array
 
-LARGE = 1 << 14
+LARGE = 1 << 12
 """Bytes from which on an array that nobody needs is let go at once."""
 SYMBOLS = {
     operator.add: "+",
@@ -135,7 +135,8 @@ class Writer:
         """Lets go of the large arrays, and of what may keep one, that this line was the last to use."""
         taken = self.names.get(line.result if line.result is not None else -1)
         over = [at for at in touched(line) if self.groups.uses[at] == k and at not in self.returned]
-        large = [at for at in over if getattr(self.book.values[at], "nbytes", LARGE) >= LARGE]
+        values = ((at, self.book.values[at]) for at in over)
+        large = [at for at, value in values if type(value) not in NUMBERS and getattr(value, "nbytes", LARGE) >= LARGE]
         names = {self.names[at] for at in large} - {taken}
         if names:
             yield " = ".join(sorted(names)) + " = None"
