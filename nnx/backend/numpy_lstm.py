@@ -61,7 +61,7 @@ def recurrent_alone(
     bias = None if b_ih is None or b_hh is None else _arranged(b_ih + b_hh, k)
     gates, z_h = np.empty((min(size, steps) * n, 4 * k), x.dtype), np.empty((n, 4 * k), x.dtype)
     part, tanh_c = np.empty((2, n, k), x.dtype)
-    hs, c = np.empty((steps, n, k), x.dtype), np.array(c)
+    hs, c, halves = np.empty((steps, n, k), x.dtype), np.array(c), _halves(z_h)
     order = range(steps)[::-1] if reverse else range(steps)
     for start in range(0, steps, size):
         some = order[start : start + size]
@@ -70,7 +70,7 @@ def recurrent_alone(
         if bias is not None:
             z += bias
         for t in some:
-            _step(z[(t - first) * n :][:n], np.matmul(h, across, out=z_h), c, c, tanh_c, part, hs[t])
+            _step(z[(t - first) * n :][:n], np.matmul(h, across, out=z_h), halves, c, c, tanh_c, part, hs[t])
             h = hs[t]
     return hs, np.array(h), c
 
@@ -81,19 +81,27 @@ def _suits(mode: str, w_hr: Array | None, x: Array, *others: Array | None) -> bo
     return mode == "lstm" and w_hr is None and x.dtype in floating and alike and len(x) > 0
 
 
-def _step(z: Array, across: Array, before: Array, c: Array, tanh_c: Array, part: Array, h: Array) -> None:
+def _step(
+    z: Array, across: Array, halves: Array, before: Array, c: Array, tanh_c: Array, part: Array, h: Array
+) -> None:
     """Makes z the gates i, f, o and g, and writes c, tanh c and h; c may be the c before."""
     k = h.shape[-1]
     z += across
     np.tanh(z, out=z)
-    sigmoids = z[:, : 3 * k]
-    sigmoids *= 0.5
-    sigmoids += 0.5
+    z *= halves[0]
+    z += halves[1]
     np.multiply(z[:, k : 2 * k], before, out=c)
     np.multiply(z[:, :k], z[:, 3 * k :], out=part)
     c += part
     np.tanh(c, out=tanh_c)
     np.multiply(z[:, 2 * k : 3 * k], tanh_c, out=h)
+
+
+def _halves(z: Array) -> Array:
+    """What tanh(z/2) is multiplied by, and what is added, for a sigmoid; 1 and 0 for g. Whole arrays: one long run."""
+    y = np.full((2, *z.shape), 0.5, z.dtype)
+    y[0, :, z.shape[1] * 3 // 4 :], y[1, :, z.shape[1] * 3 // 4 :] = 1.0, 0.0
+    return y
 
 
 def _arranged(w: Array, size: int) -> Array:
@@ -129,10 +137,11 @@ class _Run:
         self.gates = gates.reshape(self.steps, self.x.shape[1], 4 * k)
         turned = np.ascontiguousarray(_arranged(self.w_hh, k).T)
         across, part = np.empty(self.gates.shape[1:], gates.dtype), np.empty(self.h.shape[1:], gates.dtype)
+        halves = _halves(across)
         for t in self.order:
             np.matmul(self.h[t + self.before], turned, out=across)
             c = self.c[t + self.before], self.c[t + self.after]
-            _step(self.gates[t], across, *c, self.tanh_c[t], part, self.h[t + self.after])
+            _step(self.gates[t], across, halves, *c, self.tanh_c[t], part, self.h[t + self.after])
         last = 0 if self.before else -1
         return self.h[self.after : self.after + self.steps], self.h[last].copy(), self.c[last].copy()
 
