@@ -44,6 +44,8 @@ def _hosting() -> Any:
 def _bridge() -> Any:
     import torch
 
+    last = _last()
+
     class Bridge(torch.autograd.Function):  # type: ignore[misc]
         """PyTorch's graph sees the whole model as one operation."""
 
@@ -58,17 +60,41 @@ def _bridge() -> Any:
             return tuple(flat)
 
         @staticmethod
-        @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
         def backward(ctx: Any, *cotangents: Any) -> Any:
             """nnx's pullback."""
-            parameters, inputs = ctx.pullback(list(cotangents))
+            twice = torch.is_grad_enabled()  # create_graph=True
+            parameters, inputs = ctx.pullback([None if dy is None else dy.detach() for dy in cotangents])
             if frozen := [path for path in ctx.paths if path not in parameters]:
                 raise RuntimeError(
                     f"{', '.join(frozen)}: to be trained in PyTorch, but frozen in nnx: model.unfreeze()"
                 )
-            return None, *(parameters[path] for path in ctx.paths), *inputs
+            found = *(parameters[path] for path in ctx.paths), *inputs
+            return None, *(last.apply(*(dx.detach().requires_grad_() for dx in found)) if twice else found)
 
     return Bridge
+
+
+@cache
+def _last() -> Any:
+    import torch
+
+    class Last(torch.autograd.Function):  # type: ignore[misc]
+        """Gradients as they are, whose own gradient raises: as constants a penalty on them would train nothing."""
+
+        @staticmethod
+        def forward(ctx: Any, *grads: Any) -> Any:
+            """The same."""
+            return tuple(dx.view_as(dx) for dx in grads)
+
+        @staticmethod
+        def backward(ctx: Any, *cotangents: Any) -> Any:
+            """Raises RuntimeError."""
+            raise RuntimeError(
+                "a gradient of a gradient of a model of nnx: PyTorch's graph does not go on behind the first one; "
+                "take both by nnx.grad, on the nnx model itself"
+            )
+
+    return Last
 
 
 class _Call:

@@ -177,7 +177,20 @@ def test_errors():
         to_torch_module(model)
     x = numbers(3, 4).requires_grad_()
     (dx,) = torch.autograd.grad((to_torch_module(norms())(x) ** 2).sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
+    with pytest.raises(RuntimeError, match="a gradient of a gradient of a model of nnx"):
         dx.sum().backward()
     with pytest.raises(TypeError, match="convert it outside of the transform"):
         nnx.grad(lambda m: to_torch_module(m))(norms())
+
+
+def test_a_penalty_on_gradients_does_not_pass_in_silence():
+    """Its gradient is asked for by a constant cotangent, as y.sum() has, and added to a loss that has one."""
+    module = to_torch_module(nnx.Sequential(nnx.Linear(2, 3), nnx.Tanh(), nnx.Linear(3, 1)).to("torch"))
+    x = torch.ones(4, 2, requires_grad=True)
+    y = module(x)
+    (slope,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+    (plain,) = torch.autograd.grad(module(x).sum(), x)
+    assert torch.equal(slope, plain)
+    assert not plain.requires_grad
+    with pytest.raises(RuntimeError, match="a gradient of a gradient of a model of nnx"):
+        ((y**2).mean() + (slope**2).sum()).backward()
