@@ -159,6 +159,7 @@ class Tape:
                 # several upstream gradients are summed: out of place, as one dy may have gone to two parents
                 g = grads[parent]
                 grads[parent] = d if g is None else g + d
+            entries = pullback = dy = d = g = None  # or they would live until the next ones are there
         return grads
 
     def gradient(self, y: Var, inputs: list[Var], dy: Array) -> list[Array | None]:
