@@ -45,6 +45,8 @@ SOURCES = {
     "logical_or": "{0} or {1}",
     "logical_not": "not {0}",
 }
+Over = tuple[int | None, ...]
+"""For each output None, or which of the arrays it is written over."""
 NAMES = {"float32": "float32", "float64": "float64", "bool": "bool"}
 
 
@@ -70,11 +72,16 @@ class Loop:
         for k, step in enumerate(expression.steps):
             if not is_number(step.kind):
                 lines.append(f"v{first + k} = {self._computed(step)}")
-        lines += [f"y{k}[i] = v{at}" for k, at in enumerate(expression.outputs)]
-        inputs, outputs = [f"x{k}" for k in self.arrays], [f"y{k}" for k in range(len(expression.outputs))]
+        self.lines, self.runs = lines, dict[Over, Callable[..., None]]()
+
+    def source(self, over: Over) -> str:
+        """The loop's text. An output that is written over an input is that argument, so that LLVM knows that it is."""
+        inputs, expression = [f"x{k}" for k in self.arrays], self.expression
+        names = [f"y{j}" if k is None else inputs[k] for j, k in enumerate(over)]
+        stores = [f"{name}[i] = v{at}" for name, at in zip(names, expression.outputs, strict=True)]
+        outputs = [name for name, k in zip(names, over, strict=True) if k is None]
         header = f"def loop({', '.join([*inputs, *self.constants.values(), *outputs])}):"
-        self.source = "\n        ".join([f"{header}\n    for i in range(x{self.arrays[0]}.size):", *lines])
-        self._run: Callable[..., None] | None = None
+        return "\n        ".join([f"{header}\n    for i in range({inputs[0]}.size):", *self.lines, *stores])
 
     def _computed(self, step: Step) -> str:
         if step.name in ("astype", "full"):
@@ -98,17 +105,18 @@ class Loop:
         numbers.compute(self.expression, self.order, found)
         return [d.type(a.value if isinstance(a, Literal) else found[a]) for a, d in self.constants]
 
-    def __call__(self, arrays: list[Array], values: list[Any], made: list[Array]) -> None:
+    def __call__(self, arrays: list[Array], values: list[Any], made: list[Array], over: Over) -> None:
         """Write the outputs."""
-        if self._run is None:
-            self._run = self._compiled()
-        self._run(*arrays, *values, *made)
+        run = self.runs.get(over)
+        if run is None:
+            run = self.runs[over] = self._compiled(over)
+        run(*arrays, *values, *[y for y, k in zip(made, over, strict=True) if k is None])
 
-    def _compiled(self) -> Callable[..., None]:
+    def _compiled(self, over: Over) -> Callable[..., None]:
         import numba
 
         known: dict[str, Any] = {"float32": np.float32, "float64": np.float64, "sqrt": math.sqrt}
-        exec(self.source, known)
+        exec(self.source(over), known)
         found: Callable[..., None] = numba.njit(nogil=True, error_model="numpy")(known["loop"])
         return found
 

@@ -56,7 +56,16 @@ class Plan:
         self.globals: dict[str, Any] = {}
         self.block = self._written()
         self.loop, self.computed = numba_fusion.loop(expression), 0
+        self.over = self._over()
         self.layout = _LAYOUTS.setdefault(tuple(self.scratch), len(_LAYOUTS))
+
+    def _over(self) -> list[list[int]]:
+        """For each output the inputs over which it may be written: of its dtype, and read no more once it is there."""
+        first, last = len(self.expression.inputs), _last_uses(self.expression)
+        return [
+            [k for k in self.arrays if self.kinds[k] == self.kinds[at] and last.get(k, -1) <= at - first]
+            for at in self.expression.outputs
+        ]
 
     def _written(self) -> Callable[..., None]:
         first, lines = len(self.expression.inputs), list[str]()
@@ -117,15 +126,20 @@ class Plan:
 
     # ---- a call --------------------------------------------------------------------------------------------------
 
-    def __call__(self, given: Sequence[Any]) -> tuple[Array, ...]:
-        """See Kernel. Results lie in memory as the first array does: a convolution that comes next counts on that."""
+    def __call__(self, given: Sequence[Any], out: Sequence[Array | None] = ()) -> tuple[Array, ...]:
+        """See Kernel. Results lie in memory as the first array does: a convolution that comes next counts on that.
+
+        out: for each output None, or one of the inputs in `over`, which it may write to
+        """
         arrays = [given[k] for k in self.arrays]
         if not arrays[0].flags.c_contiguous and all(x.ndim == arrays[0].ndim for x in arrays):
             return self._turned(given, arrays[0])
         shape = arrays[0].shape
         if any(x.shape != shape for x in arrays):
             shape = np.broadcast_shapes(*[x.shape for x in arrays])
-        made = [numpy_memory.empty(shape, dtype) for dtype in self.dtypes]
+        places = [y if y is not None and y.shape == shape else None for y in out] or [None] * len(self.dtypes)
+        pairs = zip(places, self.dtypes, strict=True)
+        made = [numpy_memory.empty(shape, dtype) if y is None else y for y, dtype in pairs]
         size = math.prod(shape)
         if size > BLOCK and self._looped(given, arrays, made, size):
             return tuple(made)
@@ -160,13 +174,14 @@ class Plan:
             return False
         run, values = self.loop, self.loop.values(given)
         flat, outputs = [x.reshape(-1) for x in arrays], [y.reshape(-1) for y in made]
+        over = tuple([next((k for k, x in enumerate(arrays) if x is y), None) for y in made])
 
         def part(key: Any) -> None:
-            run([x[key] for x in flat], values, [y[key] for y in outputs])
+            run([x[key] for x in flat], values, [y[key] for y in outputs], over)
 
         threads = numpy_threads.wanted(size)
         if threads < 2:
-            run(flat, values, outputs)
+            run(flat, values, outputs, over)
         else:
             numpy_threads.each(part, [key[0] for key in _keys((size,), -(-size // threads))])
         return True

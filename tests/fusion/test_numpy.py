@@ -82,9 +82,35 @@ def test_loops_are_bit_for_bit_the_functions(name, dtype, monkeypatch):
             found = fused(*arrays, *others)
     plan = next(iter(fused.traces.values())).forward.kernel
     assert plan.loop is not None
-    assert plan.loop._run is not None
+    assert plan.loop.runs
     for ours, theirs in zip(*(y if type(y) is tuple else (y,) for y in (found, expected)), strict=True):
         np.testing.assert_array_equal(ours, theirs, strict=True)
+
+
+@pytest.mark.parametrize("after", [0, 1 << 29], ids=["loop", "blocks"])
+@pytest.mark.parametrize("name", LOOPS)
+def test_results_are_written_over_arguments_that_are_read_no_more(name, after, monkeypatch):
+    if not after:
+        pytest.importorskip("numba", reason="numba is not installed: the extra `fast`")
+    monkeypatch.setattr(numba_fusion, "AFTER", after)
+    function, shapes, others = CASES[name]
+    arrays = [np.random.default_rng(k).standard_normal(N).astype("float32") for k, _ in enumerate(shapes)]
+    fused = fuse(function)
+    with np.errstate(all="ignore"):
+        fused(*arrays, *others)
+        forward = next(iter(fused.traces.values())).forward
+        given = [[*arrays, *others][k] for k in forward.taken]
+        expected = forward.kernel(given)
+        given = [x.copy() if isinstance(x, np.ndarray) else x for x in given]
+        out, left = [], list(map(id, given))
+        for places in forward.kernel.over:
+            out.append(next((given[k] for k in places if id(given[k]) in left), None))
+            left = [at for at in left if at != id(out[-1])]
+        found = forward.kernel(given, out)
+    for y, place, theirs in zip(found, out, expected, strict=True):
+        np.testing.assert_array_equal(y, theirs, strict=True)
+        assert place is None or y is place
+    assert name != "adam" or all(place is not None for place in out)
 
 
 def test_what_numba_is_not_for():

@@ -26,9 +26,22 @@ class NotingFuser(Fuser):
         return None if kernel is None else _noting(kernel)
 
 
+class Call:
+    """A kernel, as a program calls it. over: for each result the positions of what it may be written over; see Plan"""
+
+    __name__ = "fused"
+
+    def __init__(self, kernel: Any) -> None:
+        self.kernel, self.over = kernel, getattr(kernel, "over", ())
+
+    def __call__(self, given: Sequence[Any], *, out: Sequence[Any] = ()) -> tuple[Array, ...]:
+        """out: for each result an array to write to, one of `over`, or None"""
+        found: tuple[Array, ...] = self.kernel(given, out) if out else self.kernel(given)
+        return found
+
+
 def _noting(kernel: Kernel) -> Callable[[Sequence[Any]], tuple[Array, ...]]:
-    def fused(given: Sequence[Any]) -> tuple[Array, ...]:
-        return kernel(given)
+    fused = Call(kernel)
 
     def call(given: Sequence[Any]) -> tuple[Array, ...]:
         x = next(stand_ins(given))

@@ -8,11 +8,12 @@ returns that does not promise a result of its own. A group is free when the last
 import itertools
 import linecache
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from nnx.backend.arrays import is_array
 from nnx.backend.replay.book import NUMBERS, Book, Line, Ref, StandIn, leaves, owner
+from nnx.backend.replay.fuser import Call
 from nnx.backend.replay.traced import item, transpose
 from nnx.typing import Array
 
@@ -113,23 +114,43 @@ class Writer:
     def _line(self, k: int, line: Line) -> str:
         if line.result is None:
             return self._call(line, "")
-        place = self._place(k, line)
-        call = self._call(line, place)
-        self.overwritten.add(place)
-        self.names[line.result] = place or f"v{line.result}"
+        if isinstance(line.function, Call):
+            places = self._places(k, line, line.function.over)
+            call = self._call(line, f"[{', '.join(map(str, places))}]" if any(places) else "")
+            self.overwritten.update(place for place in places if place)
+            self.names[line.result] = f"v{line.result}"
+        else:
+            place = self._place(k, line)
+            call = self._call(line, place)
+            self.overwritten.add(place)
+            self.names[line.result] = place or f"v{line.result}"
         return f"{self.names[line.result]} = {call}"
 
     def _place(self, k: int, line: Line) -> str:
         """The name of an array over which the result may be written; "" if it has to be a new one."""
-        form = self._form(line.result)
+        form = None if line.result is None else _form(self.book.values[line.result])
         if form is None or not _writes(line.function) or not line.fresh or line.kwargs:
             return ""
         given = [ref.at for ref in refs(line.args)]
-        for at in given:
-            alone = all(other == at or self.groups.of(other) != self.groups.of(at) for other in given)
-            if alone and at in self.made and self._form(at) == form and self.groups.ends(at, k):
-                return self.names[at]
-        return ""
+        return next((self.names[at] for at in given if self._over(at, given, form, k)), "")
+
+    def _places(self, k: int, line: Line, over: Sequence[Sequence[int]]) -> list[str | None]:
+        """For each result of a fused function the name of an array over which it may be written, if there is one."""
+        values, results = line.args[0], self.book.values[line.result or 0]
+        given, found = [x.at for x in values if type(x) is Ref], list[str | None]()
+        for y, positions in zip(results, over, strict=False):
+            alike = [values[p].at for p in positions if type(values[p]) is Ref]
+            fit = [at for at in alike if given.count(at) == 1 and self._over(at, given, _form(y), k)]
+            names = [self.names[at] for at in fit if self.names[at] not in found]
+            # the state's own arrays first: others go once they are not needed, these when the step has ended
+            found.append(next(iter(sorted(names, key=lambda name: name not in self.given)), None))
+        return found
+
+    def _over(self, at: int, given: list[int], form: Any, k: int) -> bool:
+        """Whether line k, whose arguments are `given`, is the last that needs this one, and may write to it."""
+        alone = all(other == at or self.groups.of(other) != self.groups.of(at) for other in given)
+        same = form is not None and _form(self.book.values[at]) == form
+        return alone and same and at in self.made and self.groups.ends(at, k)
 
     def _freed(self, k: int, line: Line) -> Iterator[str]:
         """Lets go of the large arrays, and of what may keep one, that this line was the last to use."""
@@ -140,13 +161,6 @@ class Writer:
         names = {self.names[at] for at in large} - {taken}
         if names:
             yield " = ".join(sorted(names)) + " = None"
-
-    def _form(self, at: int | None) -> Any:
-        """Shape and dtype of an array that can be written over; None for numbers and what is not one block."""
-        value: Any = None if at is None else self.book.values[at]
-        if not getattr(value, "ndim", 0) or not value.flags.c_contiguous:
-            return None
-        return value.shape, value.dtype
 
     def _call(self, line: Line, place: str) -> str:
         function, args = line.function, [self._text(x) for x in line.args]
@@ -187,6 +201,11 @@ class Writer:
             return self.names[x.at]
         copied = hasattr(x, "__setitem__") and hasattr(x, "copy")  # or two steps would share it
         return f"{self._constant(x)}.copy()" if copied else self._constant(x)
+
+
+def _form(x: Any) -> Any:
+    """Shape and dtype of an array that can be written over; None for numbers and what is not one block."""
+    return (x.shape, x.dtype) if getattr(x, "ndim", 0) and x.flags.c_contiguous else None
 
 
 def own(x: Array, alone: bool) -> Array:
