@@ -1,6 +1,6 @@
 """Checkpoints, records and exports: safetensors files written whole or not at all, logs of JSON lines, ONNX files."""
 
-from nnx.io.atomic import remove_parts, write_atomically
+from nnx.io.atomic import check_place, remove_parts, write_atomically
 from nnx.io.checkpoints import load, load_safetensors, save, save_safetensors
 from nnx.io.errors import CheckpointError
 from nnx.io.lines import JsonLines, read_lines
@@ -11,6 +11,7 @@ __all__ = [
     "CheckpointError",
     "JsonLines",
     "NotTraceable",
+    "check_place",
     "export_onnx",
     "export_onnx_step",
     "load",

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-__all__ = ["remove_parts", "write_atomically"]
+__all__ = ["check_place", "remove_parts", "write_atomically"]
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
@@ -11,10 +11,13 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
 
     The mode is that of any new file (0666 less the umask); a symbolic link is followed. Raises OSError if the folder
     does not exist or cannot be written to; then, as after any exception, `path` is as it was, with nothing beside it.
+    What is no file (a pipe, a device such as /dev/stdout) is written to, never replaced.
     """
+    check_place(path)
     place = Path(path).resolve()
-    if not place.parent.is_dir():
-        raise FileNotFoundError(f"{path}: its folder {place.parent} does not exist: make it first")
+    if place.exists() and not place.is_file():
+        place.write_bytes(data)
+        return
     part = place.with_name(f".{place.name[:100]}.{os.urandom(4).hex()}.part")
     try:
         with part.open("xb") as file:
@@ -22,10 +25,23 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(place)
-    except BaseException:  # a KeyboardInterrupt too must leave nothing behind
+    except BaseException as error:  # a KeyboardInterrupt too must leave nothing behind
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:  # a full disk, say
+            raise OSError(error.errno, f"{error.strerror} ({len(data):,} bytes; it is as it was)", str(path)) from error
         raise
     _sync_folder(place.parent)
+
+
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Raises OSError if a file could not be written there: for a long work, before it begins."""
+    place = Path(path).resolve()
+    if not place.parent.is_dir():
+        raise FileNotFoundError(f"{path}: its folder {place.parent} does not exist: make it first")
+    if place.is_dir():
+        raise IsADirectoryError(f"{path} is a directory: expected the name of a file, in it perhaps")
+    if not os.access(place.parent, os.W_OK) and not (place.exists() and not place.is_file()):
+        raise PermissionError(f"{path}: its folder {place.parent} may not be written to: choose another one")
 
 
 def remove_parts(path: str | os.PathLike[str]) -> None:

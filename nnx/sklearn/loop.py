@@ -98,7 +98,8 @@ class Steps:
             xp = namespace(x)
             x, y = xp.take(x, at, axis=0), xp.take(y, at, axis=0)
             weight = None if weight is None else xp.take(weight, at, axis=0)
-        loss, grads = self.gradients(self.model, x, y, weight)
+        taken = self.gradients if self.watch is None else self.watch.seen(self.gradients)
+        loss, grads = taken(self.model, x, y, weight)
         loss = loss * self.criterion.scale
         if self.alpha:
             loss = loss + self.model.squares() * self._share(y, weight, 0.5)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nnx import functional as F
 from nnx.autodiff import op
 from nnx.backend import Backend, backend_of, namespace, to_numpy
-from nnx.layers import Module
+from nnx.layers import Identity, Module, ReLU, Sigmoid, Tanh
 from nnx.typing import Array
 
 Host = NDArray[Any]
@@ -23,6 +23,9 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "softmax": lambda x: F.softmax(x, 1),
     "exp": lambda x: namespace(x).exp(x),
 }
+
+LAYERS: dict[str, type[Module]] = {"identity": Identity, "logistic": Sigmoid, "tanh": Tanh, "relu": ReLU}
+"""Of them, those between layers."""
 
 
 @op
@@ -61,18 +64,16 @@ class Network(Module):
     """The outputs before the last activation: (n, i) -> (n, o)."""
 
     def __init__(self, layers: list[Dense], activation: str, dropout: float = 0.0) -> None:
-        self.layers, self.activation, self.dropout = layers, activation, dropout
+        self.layers, self.dropout = layers, dropout
+        self.activations = [LAYERS[activation]() for _ in layers[1:]]  # which nnx.train.ActivationStats looks at
 
     def __call__(self, x: Array) -> Array:
         """See the class."""
-        act, last = ACTIVATIONS[self.activation], len(self.layers) - 1
-        for k, layer in enumerate(self.layers):
-            x = layer(x)
-            if k < last:
-                x = act(x)
-                if self.dropout:
-                    x = F.dropout(x, self.dropout, self.training)
-        return x
+        for layer, act in zip(self.layers, self.activations, strict=False):
+            x = act(layer(x))
+            if self.dropout:
+                x = F.dropout(x, self.dropout, self.training)
+        return self.layers[-1](x)
 
     def squares(self) -> Array:
         """Σ ‖W‖² over the layers."""

@@ -10,8 +10,11 @@ from typing import Any
 
 from nnx.layers import Module
 from nnx.optim import Optimizer
-from nnx.train import Callback, History, Trainer
+from nnx.train import Callback, History, LearningRateFinder, Trainer
+from nnx.train.batches import Parts
 from nnx.train.callbacks import in_order
+from nnx.train.steps import Result
+from nnx.train.watching import watched
 from nnx.typing import Array
 
 
@@ -32,6 +35,11 @@ class Watch:
                 raise TypeError(
                     f"callbacks are those of nnx.train or functions (estimator, record), got {type(callback).__name__}"
                 )
+            if isinstance(callback, LearningRateFinder):
+                raise TypeError(
+                    "LearningRateFinder walks through a loader, which an estimator does not have: find the rate by "
+                    "a nnx.train.Trainer, or search for it by GridSearchCV"
+                )
         self.estimator, self.publish = estimator, publish
         self.functions = [f for f in callbacks if not isinstance(f, Callback)]
         self.trainer = Trainer(model, optimizer, loss)
@@ -49,6 +57,7 @@ class Watch:
         """Call a hook of all callbacks."""
         for callback in self.hooks:
             getattr(callback, hook)(self.trainer, *args)
+        self.trainer.clock.lap("callbacks")
 
     def begin(self, samples: int, batch_size: int, validation: Any) -> None:
         """Before the first epoch. validation: (x, y) or None"""
@@ -61,9 +70,27 @@ class Watch:
         self._start = time.perf_counter()
         self.tell("on_epoch_begin")
 
+    def seen(self, gradients: Callable[..., Any]) -> Callable[..., Any]:
+        """value_and_grad of a loss (model, x, y, weight), for callbacks that look at a step as the Trainer's."""
+        if not self.sees_gradients:  # it may be compiled, and then there is nothing to look at
+            return gradients
+
+        def call(model: Module, x: Array, y: Array, weight: Array | None) -> tuple[Array, dict[str, Array]]:
+            trainer = self.trainer
+            with watched(trainer.steps.watchers) as notes:
+                loss, grads = gradients(model, x, y, weight)
+            batch = Parts((x,), y, None, None, int(y.shape[0]))
+            trainer.gathered.clear()
+            trainer.gathered.add(batch, Result(loss, {}, None, grads, notes))
+            trainer.clock.lap("forward+backward")
+            return loss, grads
+
+        return call
+
     def after_batch(self, loss: Array) -> bool:
         """After an update; whether to stop."""
         self.trainer.step += 1
+        self.trainer.clock.lap("update" if self.sees_gradients else "forward+backward")
         self.tell("on_batch_end", loss)
         return self.stopping
 
@@ -71,6 +98,7 @@ class Watch:
         """After an epoch. numbers: its losses and scores; returns the record as the callbacks have left it."""
         trainer = self.trainer
         trainer.epoch += 1
+        trainer.clock.lap("validation")
         record = {"epoch": trainer.epoch, "step": trainer.step, "lr": trainer.optimizer.lr, **numbers}
         record["seconds"] = time.perf_counter() - self._start
         trainer.history.append(record)

@@ -72,6 +72,7 @@ class ActivationStats(Callback):
     def on_train_end(self, trainer: "Trainer") -> None:
         """Look away."""
         trainer.steps.watchers = [w for w in trainer.steps.watchers if w not in self._watchers]
+        self._watchers = []  # whose functions do not pickle
 
     def on_epoch_begin(self, trainer: "Trainer") -> None:
         """Begin anew."""

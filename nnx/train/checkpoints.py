@@ -27,9 +27,10 @@ class Checkpoint(Callback):
         self.path, self.every = Path(path), every
 
     def on_train_begin(self, trainer: "Trainer") -> None:
-        """Remove what a process has left that was killed while it wrote."""
-        from nnx.io import remove_parts
+        """See that it can write; remove what a process has left that was killed while it wrote."""
+        from nnx.io import check_place, remove_parts
 
+        check_place(self.path)
         remove_parts(self.path)
 
     def on_epoch_end(self, trainer: "Trainer", record: dict[str, Any]) -> None:
@@ -85,10 +86,11 @@ class ModelCheckpoint(Monitor):
         """(value, file) of those that are kept, the best first."""
 
     def on_train_begin(self, trainer: "Trainer") -> None:
-        """Remove what a process has left that was killed while it wrote."""
-        from nnx.io import remove_parts
+        """See that it can write; remove what a process has left that was killed while it wrote."""
+        from nnx.io import check_place, remove_parts
 
         super().on_train_begin(trainer)
+        check_place(self.path)
         for name in (re.sub(r"{[^}]*}", "*", self._pattern()), self.last_path.name):
             remove_parts(self.path.with_name(name))
 

@@ -49,13 +49,15 @@ class Terminal:
     def __init__(self, file: Any) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
+        from rich.table import Column
 
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[rate]}  {task.fields[remaining]}"),
+            BarColumn(bar_width=16),
+            TextColumn("{task.fields[rate]}  {task.fields[remaining]}", table_column=Column(no_wrap=True)),
+            # last, and cut where the terminal ends: the line above has all numbers
+            TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
         )
-        self.bar = Progress(*columns, console=Console(file=file))
+        self.bar = Progress(*columns, console=Console(file=file), expand=True)
 
     def open(self, total: int | None, done: int) -> None:
         """See Display."""

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from nnx.backend import asarray, backend_of, innermost, namespace
+from nnx.backend import asarray, backend_of, innermost, is_array, namespace
+from nnx.data.checks import to_host
 from nnx.layers.module import Module
 from nnx.train.batches import parts
 from nnx.train.means import Means
@@ -51,7 +52,7 @@ def evaluate(trainer: "Trainer", loader: Iterable[Any]) -> dict[str, float]:
 
 def predict(trainer: "Trainer", x: Array, batch_size: int) -> Array:
     """See Trainer.predict."""
-    x = asarray(x) if isinstance(x, list) else innermost(x)
+    x = innermost(x) if is_array(x) else to_host(x)  # a list, a data frame
     library = backend_of(x)
     if not x.ndim or not x.shape[0]:
         raise ValueError(

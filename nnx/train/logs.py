@@ -61,8 +61,9 @@ class MetricsLog(Log):
 
     def on_train_begin(self, trainer: "Trainer") -> None:
         """After a resume, drop the lines that will come again."""
-        from nnx.io import remove_parts, write_atomically
+        from nnx.io import check_place, remove_parts, write_atomically
 
+        check_place(self.file.path)
         remove_parts(self.file.path)
         if trainer.resuming and self.file.path.is_file():
             lines = self.file.path.read_bytes().splitlines(keepends=True)
@@ -88,8 +89,9 @@ class CSVLogger(Log):
 
     def on_train_begin(self, trainer: "Trainer") -> None:
         """Read what is there; after a resume, drop the rows that will come again, and one that was cut short."""
-        from nnx.io import remove_parts
+        from nnx.io import check_place, remove_parts
 
+        check_place(self.path)
         remove_parts(self.path)
         rows = self._rows()
         while trainer.resuming and rows and _is_later(rows[-1], trainer):

@@ -36,10 +36,14 @@ class Progress(Callback):
     """
 
     def __init__(self, total: int | None = None, live: bool | None = None, file: Any = None) -> None:
-        self.total = total
+        self.total, self._given = total, (total, live, file)
         self.display: Display = display_for(live, file)
         self.live = not isinstance(self.display, Plain)
         self._open = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy (sklearn.base.clone, pickle) is made anew: a display is no thing to copy."""
+        return type(self), self._given
 
     def on_train_begin(self, trainer: "Trainer") -> None:
         """Open the display."""

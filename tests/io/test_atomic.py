@@ -1,5 +1,6 @@
 """Whatever goes wrong while a file is written, the old one is still there and nothing lies beside it."""
 
+import errno
 import json
 import os
 import stat
@@ -132,3 +133,33 @@ def test_a_record_is_in_the_file_when_append_returns(tmp_path):
     for step in range(3):
         log.append({"step": step})
         assert (tmp_path / "log.jsonl").read_text().count("\n") == step + 1
+
+
+# ---- where nothing can be written, and what is no file ---------------------------------------------------------------
+
+
+def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path):
+    """A pipe stands for /dev/stdout and /dev/null, which root could replace."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_atomically(pipe, b"whole")
+        assert os.read(reader, 9) == b"whole"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert [part.name for part in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_full_disk_names_the_file(tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device \(3 bytes; it is as it was\): '.*file'") as caught:
+        write_atomically(path, b"new")
+    assert (caught.value.errno, path.read_bytes()) == (errno.ENOSPC, b"old")
+    assert list(tmp_path.iterdir()) == [path]

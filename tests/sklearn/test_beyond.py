@@ -147,6 +147,29 @@ def test_callbacks():
         MLPClassifier(**SMALL, callbacks=["early"]).fit(x, y)
 
 
+@pytest.mark.parametrize("compile", [None, True])
+def test_callbacks_that_look_into_a_step(compile):
+    """As in a Trainer: δ by layer, dead units, the operation of the first NaN; and the estimator still pickles."""
+    x, y = digits()
+    deltas, dead, profile = train.GradientStats(), train.ActivationStats(), train.Profiler(file=None)
+    callbacks = [deltas, dead, train.TerminateOnNaN(), profile]
+    model = MLPClassifier(**SMALL, callbacks=callbacks, compile=compile).fit(x, y)
+    plain = MLPClassifier(**SMALL).fit(x, y)
+    assert clone(MLPClassifier(callbacks=[train.Progress(5)])).callbacks[0].total == 5
+    assert all((a == b).all() for a, b in zip(model.coefs_, plain.coefs_, strict=True)), "to look changes nothing"
+    assert {path for epoch in deltas.deltas for path in epoch} == {"layers.0", "layers.1"}
+    assert {path for epoch in dead.shares for path in epoch} == {"activations.0"}
+    assert profile.seconds["forward+backward"] > 0.0 < profile.seconds["update"]
+    assert (pickle.loads(pickle.dumps(model)).predict(x) == model.predict(x)).all()
+    broken = MLPClassifier(
+        **SMALL, callbacks=[train.TerminateOnNaN()], loss=lambda z, y: nnx.losses.mse_loss(z / 0.0, z)
+    )
+    with np.errstate(all="ignore"), pytest.raises(train.Diverged, match="made the first NaN"):
+        broken.fit(x, y)
+    with pytest.raises(TypeError, match="LearningRateFinder walks through a loader"):
+        MLPClassifier(**SMALL, callbacks=[train.LearningRateFinder()]).fit(x, y)
+
+
 def test_pipeline_search_and_clone():
     x, y = digits()
     grid = {"mlpclassifier__dropout": [0.0, 0.1], "mlpclassifier__hidden_layer_sizes": [(8,), (8, 8)]}

@@ -9,12 +9,16 @@ from nnx.train import (
     ActivationStats,
     Callback,
     Checkpoint,
+    CSVLogger,
     EarlyStopping,
     GradientStats,
     LearningRateFinder,
+    MetricsLog,
+    ModelCheckpoint,
     Progress,
     ReduceLROnPlateau,
 )
+from nnx.train.displays import display_for
 from tests.train.networks import Stop, loader, points, records, trainer, weights
 
 
@@ -109,6 +113,28 @@ def test_messages_are_shown_wherever_progress_stands(stats):
 def test_what_is_no_list_of_callbacks(given, words):
     with pytest.raises(TypeError, match=words):
         trainer().fit(loader(), callbacks=given)
+
+
+@pytest.mark.parametrize("make", [Checkpoint, CSVLogger, MetricsLog, lambda path: ModelCheckpoint(path, "loss")])
+def test_a_place_that_cannot_be_written_is_told_before_the_first_step(make, tmp_path):
+    for path, error in ((tmp_path / "none" / "file", FileNotFoundError), (tmp_path, IsADirectoryError)):
+        t = trainer()
+        with pytest.raises(error, match=r"make it first|is a directory"):
+            t.fit(loader(), callbacks=[make(path)])
+        assert t.step == 0
+
+
+def test_a_narrow_terminal_shows_rate_and_remaining_time():
+    """The numbers are cut, as the line above has them all."""
+    console = pytest.importorskip("rich.console", reason="rich is not installed: pip install rich")
+    display = display_for(True, io.StringIO())
+    display.open(10, 0)
+    display.move(3, "epoch 3/4" + "  val_accuracy 0.9667" * 6, "30 steps/s", "0:01:05 left")
+    text = io.StringIO()
+    console.Console(file=text, width=80).print(display.bar.get_renderable())
+    display.close(3)
+    assert "30 steps/s  0:01:05 left epoch 3/4" in text.getvalue()
+    assert text.getvalue().count("\n") == 1
 
 
 # ---- half precision --------------------------------------------------------------------------------------------------
