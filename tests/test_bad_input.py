@@ -416,11 +416,12 @@ TRAINING = {
         ValueError,
         r"predict expects samples x of shape \(n, \.\.\.\), got \(0, 2\)",
     ),
-    "predict of a list": (
-        lambda: trainer().predict([[1.0, 2.0]]),
+    "predict of words": (
+        lambda: trainer().predict([["a", "b"]]),
         TypeError,
-        r"expected an array, got list: make one with",
+        r"predict expects samples x as numbers, got values of dtype <U1: encode them first",
     ),
+    "predict of an object": (lambda: trainer().predict(object()), TypeError, r"got values of dtype object: encode"),
     "patience 0": (lambda: EarlyStopping(patience=0), ValueError, r"patience must be at least 1 epoch, got 0"),
     "mode": (
         lambda: EarlyStopping(mode="lowest"),

@@ -52,7 +52,11 @@ def evaluate(trainer: "Trainer", loader: Iterable[Any]) -> dict[str, float]:
 
 def predict(trainer: "Trainer", x: Array, batch_size: int) -> Array:
     """See Trainer.predict."""
-    x = innermost(x) if is_array(x) else to_host(x)  # a list, a data frame
+    if not is_array(x):  # a list, a data frame
+        x = to_host(x)
+        if x.dtype.kind not in "biuf":
+            raise TypeError(f"predict expects samples x as numbers, got values of dtype {x.dtype}: encode them first")
+    x = innermost(x)
     library = backend_of(x)
     if not x.ndim or not x.shape[0]:
         raise ValueError(

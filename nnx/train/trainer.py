@@ -266,7 +266,7 @@ class Trainer:
     def predict(self, x: Array, batch_size: int = 256) -> Array:
         """The model's outputs for all samples of x, in evaluation mode, as one array of the active backend.
 
-        x: (n, ...), n ≥ 1   returns (n, ...)
+        x: (n, ...), n ≥ 1, an array or what NumPy makes one of   returns (n, ...)
         """
         return evaluation.predict(self, x, batch_size)
 

@@ -61,6 +61,11 @@ def test_evaluate_is_the_whole_sets_loss(backend):
     assert t.model.training, "as it was before"
 
 
+def test_predict_takes_what_fit_takes():
+    t, x = trainer(), points()[0]
+    np.testing.assert_array_equal(t.predict(x.tolist()), t.predict(x))
+
+
 def test_predict_is_the_model_in_parts(backend):
     t = trainer()
     x, _ = points(50)
