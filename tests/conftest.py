@@ -8,9 +8,16 @@ CuPy runs on a GPU with `NNX_TEST_CUPY=require`, under the CUDA emulator with `N
 
 import os
 from collections import Counter
+from pathlib import Path
 
-os.environ.setdefault("JAX_ENABLE_X64", "1")  # before anybody imports jax: gradients are checked in float64
+# before anybody imports jax
+os.environ.setdefault("JAX_ENABLE_X64", "1")  # gradients are checked in float64
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# JAX compiles every operation of every shape, which took most of the suite's time: workers, processes that a test starts
+# and later runs find there what one of them has compiled
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 import pytest
 
