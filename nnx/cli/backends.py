@@ -6,7 +6,7 @@ from typing import Any
 
 import nnx
 from nnx.cli import check
-from nnx.cli.output import add_json, examples, words_elsewhere, write_json
+from nnx.cli.output import add_json, console, examples, words_elsewhere, write_json
 
 
 def register(commands: Any) -> None:
@@ -37,7 +37,6 @@ def run(args: argparse.Namespace) -> int:
         write_json([asdict(row) for row in rows])
         return 0
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -49,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         yes_no = ["yes" if flag else "no" for flag in (row.installed, row.usable)]
         cells = [row.name, *yes_no, row.version or "-", why]
         table.add_row(*map(Text, cells))  # a Text is printed as it is: in markup the [ctk] of a command is a tag
-    console = Console()
-    console.print(table)
-    console.print(f"active: {nnx.get_backend()!r}", markup=False, highlight=False)
+    out = console()
+    out.print(table)
+    out.print(f"active: {nnx.get_backend()!r}", markup=False, highlight=False)
     return 0

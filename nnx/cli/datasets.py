@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnx.cli.output import console
+
 if TYPE_CHECKING:
     from nnx.data.catalog import BuiltIn
 
@@ -86,7 +88,6 @@ def _list(rows: "list[BuiltIn]", args: argparse.Namespace) -> int:
         print(json.dumps(found, indent=2))
         return 0
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -95,9 +96,9 @@ def _list(rows: "list[BuiltIn]", args: argparse.Namespace) -> int:
         table.add_column(title, overflow="fold", no_wrap=title == "set")
     for row in found:
         table.add_row(*map(Text, _cells(row)))
-    console = Console()
-    console.print(table)
-    console.print("`nnx datasets fetch NAME` fetches what is not here", markup=False, highlight=False)
+    out = console()
+    out.print(table)
+    out.print("`nnx datasets fetch NAME` fetches what is not here", markup=False, highlight=False)
     return 0
 
 

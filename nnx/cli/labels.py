@@ -40,7 +40,8 @@ def _check_common(source: Source, classes: tuple[str, ...], counts: Any, task: s
     name = source.name
     rare: Any = np.flatnonzero(counts < RARE) if source.test is None else []
     if len(rare):
-        way = "" if task == "regression" else ", or fit them as numbers: --task regression"
+        numbers = task != "regression" and source.classes is None
+        way = ", or fit them as numbers: --task regression" if numbers else ""
         raise ValueError(
             f"{name}: expected {RARE} samples at least of each of its {len(classes)} classes, got "
             f"{int(counts[rare[0]])} of '{classes[rare[0]]}' ({len(rare)} such classes): merge rare classes or leave "

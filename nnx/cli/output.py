@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
-__all__ = ["add_json", "examples", "finite", "said", "words_elsewhere", "write_json"]
+__all__ = ["add_json", "console", "examples", "finite", "said", "words_elsewhere", "write_json"]
 
 
 def add_json(command: argparse.ArgumentParser) -> None:
@@ -32,6 +32,16 @@ def words_elsewhere(apply: bool) -> Iterator[None]:
         return
     with redirect_stdout(sys.stderr):
         yield
+
+
+def console() -> Any:
+    """rich's Console on standard output, which leaves a closed pipe to nnx.cli.main: by itself it exits with 1."""
+    from rich.console import Console
+
+    def on_broken_pipe(self: Any) -> None:
+        raise BrokenPipeError
+
+    return type("Piped", (Console,), {"on_broken_pipe": on_broken_pipe})()
 
 
 def write_json(document: Any) -> None:

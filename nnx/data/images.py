@@ -93,6 +93,8 @@ def _image(file: Path, size: tuple[int, int] | None, channels: int | None) -> Ar
         deep: Array = np.clip(np.rint(np.asarray(image)), 0, 65535).astype(np.uint16)
         return deep[None]
     gray = channels == 1 or (channels is None and image.mode in ("1", "L", "LA"))
+    if image.mode == "P" and isinstance(image.info.get("transparency"), bytes):
+        image = image.convert("RGBA")  # as Pillow asks for with a warning
     image = _resized(pillow, _without_depth(pillow, image).convert("L" if gray else "RGB"), size)
     pixels: Array = np.asarray(image, dtype=np.uint8)
     return pixels[None] if gray else np.moveaxis(pixels, -1, 0)

@@ -47,8 +47,9 @@ def read_csv(
 
     target: the label's column, by name or by index (negative: from the right); None: there is none.
     header: whether the first line names the columns; None: it does if the target is a name, or if a cell of it is no
-    number where the second line has one. classes: whether the target names classes, which are numbered in sorted order;
-    None: unless it holds numbers (integers are then labels as they stand, int64; others are values, float32).
+    number where the second line has one, or if it is the only line and holds no number.
+    classes: whether the target names classes, which are numbered in sorted order; None: unless it holds numbers
+    (integers are then labels as they stand, int64; others are values, float32).
     columns: the features' names, in the order wanted; None: all but the target, as they come.
     Raises ValueError naming the file, the line and the column for a bad cell, a line of another length, no such target.
     """
@@ -95,8 +96,10 @@ def _rows(text: Iterable[str], delimiter: str, path: Path) -> Iterator[Row]:
 
 
 def _has_header(first: list[Row], target: str | int | None) -> bool:
-    if isinstance(target, str) or len(first) < 2:
-        return isinstance(target, str)
+    if isinstance(target, str):
+        return True
+    if len(first) < 2:
+        return not any(map(_is_number, first[0][1]))
     return any(_is_number(below) and not _is_number(cell) for cell, below in zip(first[0][1], first[1][1], strict=True))
 
 
@@ -157,7 +160,8 @@ def _numbers(path: Path, block: list[Row], names: list[str], features: list[int]
         for line, row in block:
             for i in features:
                 if not _is_number(row[i]):
-                    raise _bad_cell(path, line, names[i], row[i]) from None
+                    way_out = ", or the column (columns; on the command line --columns names those to keep)"
+                    raise _bad_cell(path, line, names[i], row[i], way_out) from None
         raise
 
 

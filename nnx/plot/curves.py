@@ -1,6 +1,6 @@
 """What changes from epoch to epoch: losses and metrics, and the gradients of the layers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,23 @@ MOST = 8
 
 
 def records_of(data: Any) -> list[Record]:
-    """One record an epoch, of a History, a Trainer, a run's folder, a file of JSON lines, or a list of records."""
+    """One record an epoch, of a History, a Trainer, a run's folder, a file of JSON lines, or a list of records.
+
+    Raises TypeError for anything else.
+    """
     if isinstance(data, str | Path):
         from nnx.io import read_lines
 
         path = Path(data)
         data = read_lines(path / "metrics.jsonl" if path.is_dir() else path)
-    found = [dict(record) for record in getattr(data, "history", data)]
+    given = getattr(data, "history", data)
+    given = list(given) if isinstance(given, Iterable) else [given]
+    if not all(isinstance(record, Mapping) for record in given):
+        raise TypeError(
+            f"expected what was measured: a History, a Trainer, a run's folder or a list of records, got {data!r:.80}: "
+            'of losses alone, [{"loss": x} for x in losses]'
+        )
+    found = [dict(record) for record in given]
     whole = [record for record in found if "seconds" in record]  # not those of single updates and validations
     return whole or found
 

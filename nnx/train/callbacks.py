@@ -1,6 +1,6 @@
 """Callbacks: what happens beside the training loop. Each hook gets the Trainer first.
 
-    on_train_begin(trainer)             on_train_end(trainer)        also after an exception
+    on_train_begin(trainer)             on_train_end(trainer)        also after an exception, if the former has returned
     on_epoch_begin(trainer)             on_epoch_end(trainer, record)    the epoch's loss, metrics, lr, seconds
     on_gradients(trainer, grads)        before they are clipped and before the update; grads: path -> array
     on_validation(trainer, record)      after a validation within an epoch (fit's validate_every)
@@ -32,7 +32,7 @@ class Callback:
         """Before the first epoch."""
 
     def on_train_end(self, trainer: "Trainer") -> None:
-        """After the last epoch, also if it ended with an exception."""
+        """After the last epoch, also if it ended with an exception; not without an on_train_begin that returned."""
 
     def on_epoch_begin(self, trainer: "Trainer") -> None:
         """Before the first batch of an epoch."""

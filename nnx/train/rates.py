@@ -60,12 +60,13 @@ class ReduceLROnPlateau(Monitor):
 class LearningRateFinder(Callback):
     """Finds a learning rate before the training: it trains for some steps at rates that grow, and looks at the loss.
 
-    The suggestion is the rate at which the smoothed loss falls fastest (L. Smith 2015, "Cyclical learning rates for
-    training neural networks", section 3.3, as fastai and Lightning read it off). Model, optimizer, random numbers and
-    loader are then as they were. It reads the loss of every step, and so waits for the device.
+    The suggestion is the rate at which the smoothed loss has come a third of its way down (L. Smith 2015, "Cyclical
+    learning rates for training neural networks", section 3.3). Where it falls fastest, as it is often read off, may be
+    the noise of the first batches. Model, optimizer, random numbers and loader are then as they were. It reads the loss
+    of every step, and so waits for the device.
 
     min_lr, max_lr: > 0, the rate grows from one to the other geometrically   steps: ≥ 10, updates
-    stop_at: end once the loss is that many times the lowest   update: put the suggestion into the optimizer
+    stop_at: end once the smoothed loss is that many times its lowest   update: put the suggestion into the optimizer
     lrs, losses: what was measured   suggestion: None if the loss never fell
     """
 
@@ -118,7 +119,7 @@ class LearningRateFinder(Callback):
                 scaler.load_state_dict(scale)
             if position is not None:
                 loader.load_state_dict(position)
-        self.suggestion = self._steepest()
+        self.suggestion = self._on_the_way_down()
         return self.suggestion
 
     def _sweep(self, trainer: "Trainer", loader: Any) -> None:
@@ -130,13 +131,14 @@ class LearningRateFinder(Callback):
                 trainer.optimizer.lr = self.min_lr * growth ** len(self.lrs)
                 found = trainer.steps.gradients(trainer.taken(batch))
                 loss = float(found.loss)
-                if not math.isfinite(loss) or (self.losses and loss > self.stop_at * min(self.losses)):
+                if not math.isfinite(loss):
                     return
                 self.lrs.append(trainer.optimizer.lr)
                 self.losses.append(loss)
-                trainer.steps.update(found.grads)
-                if len(self.lrs) == self.steps:
+                smoothed = self.smoothed()
+                if len(self.lrs) == self.steps or smoothed[-1] > self.stop_at * min(smoothed):
                     return
+                trainer.steps.update(found.grads)
             if len(self.lrs) == seen:
                 raise ValueError("LearningRateFinder: expected batches to try rates on, got none: the loader is empty")
 
@@ -148,8 +150,11 @@ class LearningRateFinder(Callback):
             found.append(mean / (1.0 - beta**k))
         return found
 
-    def _steepest(self) -> float | None:
-        losses = self.smoothed()
-        slopes = {self.lrs[k]: losses[k + 1] - losses[k - 1] for k in range(1, len(losses) - 1)}
-        best = min(slopes, key=slopes.__getitem__, default=None)
-        return best if best is not None and slopes[best] < 0.0 else None
+    def _on_the_way_down(self) -> float | None:
+        """The last rate before the lowest smoothed loss at which less than a third of the fall to it was done."""
+        settled = dict(list(enumerate(self.smoothed()))[self.steps // 10 :])  # the first ones are means of few
+        low = min(settled, key=settled.__getitem__, default=0)
+        before = {k: loss for k, loss in settled.items() if k < low}
+        high = max(before.values(), default=-math.inf)
+        kept = [k for k, loss in before.items() if loss >= high - (high - settled[low]) / 3.0]
+        return self.lrs[kept[-1]] if kept else None

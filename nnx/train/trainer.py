@@ -151,10 +151,19 @@ class Trainer:
         self.optimizer.init(self.model)
         if getattr(self.optimizer, "evaluating", False):  # a schedule-free one
             getattr(self.optimizer, "train")(self.model)  # noqa: B009
+        begun: list[Callback] = []
+
+        def end(callback: Callback) -> None:
+            if callback in begun:
+                callback.on_train_end(self)
+
         with ExitStack() as ends:
             for callback in reversed(self.callbacks):
-                ends.callback(callback.on_train_end, self)
-            self._tell("on_train_begin")
+                ends.callback(end, callback)
+            for callback in self.callbacks:
+                callback.on_train_begin(self)
+                begun.append(callback)
+            self.clock.lap("callbacks")
             self._take_up()
             while not self.limits.reached(self) and not self.stopping:
                 self._run_epoch()

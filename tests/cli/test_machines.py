@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 
@@ -104,6 +105,26 @@ def test_whoever_reads_has_enough(runs, tmp_path):
     assert process.stderr.read() == ""
     process.stderr.close()
     assert process.wait(60) == 141
+
+
+@pytest.mark.parametrize("command", ["datasets", "backends"])
+def test_whoever_reads_a_table_has_enough(command, monkeypatch):
+    """rich by itself would exit with 1, which says that a check failed."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        assert main([command]) == 141
+
+
+@pytest.mark.parametrize("closed", ["<", ">", "2>"])
+def test_a_stream_that_is_closed(closed, runs):
+    """`nnx predict ... >&-`, as daemons start their programs: it is an empty one, and no traceback."""
+    how = command(*(["predict", runs / "classes", "-"] if closed == "<" else ["datasets", "list", "digits"]))
+    shell = ["sh", "-c", f'exec "$@" {closed}&-', "sh", *how["args"]]
+    done = subprocess.run(**how | {"args": shell}, capture_output=True, check=False, timeout=60)
+    assert done.returncode == (2 if closed == "<" else 0)
+    assert "Traceback" not in done.stderr
 
 
 def test_an_extra_that_is_missing(tmp_path, monkeypatch, capsys):

@@ -83,6 +83,10 @@ FAILED = {
         lambda p: ["--data", write(p / "d.csv", "a,y\n" + "".join(f"{k},{k * k}\n" for k in range(40)))],
         r"8 samples at least of each of its 40 classes, got 1 of '0' \(40 such.* or fit them .*: --task regression",
     ),
+    "words that no regression fits": (
+        lambda p: ["--data", write(p / "d.csv", "a,y\n" + "".join(f"{k},id{k}\n" for k in range(40)))],
+        r"got 1 of 'id0' \(40 such classes\): merge rare classes or leave them out$",
+    ),
     "one class": (
         lambda p: ["--data", write(p / "d.csv", "a,y\n" + "1,7\n" * 40)],
         r"d\.csv: expected two classes at least, got '7' alone: is it the right target\?",

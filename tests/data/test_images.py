@@ -56,6 +56,8 @@ def test_transparency_is_dropped_and_palettes_are_colours(tmp_path):
     clear = np.concatenate([COLOUR, np.full((3, 4, 1), 7, np.uint8)], axis=-1)
     save(tmp_path / "t.png", clear)
     np.testing.assert_allclose(read_images([tmp_path / "t.png"])[0] * 255, np.moveaxis(COLOUR, -1, 0), rtol=1e-6)
+    Image.fromarray(clear).quantize().save(tmp_path / "q.png")  # of which Pillow warns, if it is not asked
+    assert read_images([tmp_path / "q.png"]).shape == (1, 3, 3, 4)
     Image.fromarray(COLOUR).convert("P").save(tmp_path / "p.gif")
     assert read_images([tmp_path / "p.gif"]).shape == (1, 3, 3, 4)
 

@@ -50,6 +50,12 @@ def test_learning_curves_of_another_metric():
         plot.learning_curves([])
 
 
+@pytest.mark.parametrize("data", [[0.5, 0.25], 3, None])
+def test_what_holds_no_records(data):
+    with pytest.raises(TypeError, match=r"expected what was measured: a History, a Trainer, .*, got .*of losses alone"):
+        plot.learning_curves(data)
+
+
 def test_records_of_updates_are_no_epochs():
     mixed = [{"epoch": 1, "step": 1, "lr": 0.1, "loss": 7.0}, *RECORDS[:2], {"epoch": 3, "step": 8, "val_loss": 0.1}]
     assert lines(plot.learning_curves(mixed))["training"] == [2.0, 1.0]

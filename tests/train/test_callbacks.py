@@ -6,7 +6,18 @@ import pytest
 
 import nnx
 from nnx.io import JsonLines, load, load_safetensors
-from nnx.train import Callback, Checkpoint, EarlyStopping, GradientStats, MetricsLog, ModelCheckpoint, Progress, Trainer
+from nnx.train import (
+    ActivationStats,
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    GradientStats,
+    MetricsLog,
+    ModelCheckpoint,
+    Profiler,
+    Progress,
+    Trainer,
+)
 from tests.train.networks import Calls, Stop, loader, points, records, trainer, weights
 
 
@@ -56,7 +67,7 @@ def test_hooks_see_the_state_that_they_are_told_of():
 @pytest.mark.parametrize(
     "hook", ["on_train_begin", "on_epoch_begin", "on_gradients", "on_batch_end", "on_epoch_end", "on_train_end"]
 )
-def test_all_are_told_the_end_after_an_error_in_one(hook):
+def test_all_that_have_begun_are_told_the_end_after_an_error_in_one(hook):
     def fail(*args):
         raise ZeroDivisionError(hook)
 
@@ -65,7 +76,26 @@ def test_all_are_told_the_end_after_an_error_in_one(hook):
     before, after = Calls(), Calls()
     with pytest.raises(ZeroDivisionError, match=hook):
         trainer().fit(loader(), callbacks=[before, faulty, after])
-    assert before.log[-1] == after.log[-1] == "on_train_end"
+    assert before.log[-1] == "on_train_end"
+    assert after.log[-1:] == ([] if hook == "on_train_begin" else ["on_train_end"])
+
+
+def test_a_callback_that_refuses_is_not_hidden_by_those_behind_it():
+    """Profiler and GradientStats take out at the end what they have put in at the beginning."""
+    linear = Trainer(nnx.Linear(2, 3), nnx.optim.SGD(0.1), nnx.losses.cross_entropy)
+    with pytest.raises(ValueError, match="Linear has none: make the activations layers"):
+        linear.fit(loader(), callbacks=[ActivationStats(), GradientStats(), Profiler(file=None)])
+
+
+def test_a_fit_that_is_refused_changes_no_weight():
+    """The best weights of an earlier fit are that one's."""
+    t, stopping = trainer(), EarlyStopping(patience=1)
+    t.fit(loader(), validation=loader(), epochs=2, callbacks=[stopping])
+    t.fit(loader(), epochs=2)
+    before = weights(t)
+    with pytest.raises(ValueError, match="EarlyStopping watches 'val_loss', but there is nothing to validate on"):
+        t.fit(loader(), callbacks=[stopping])
+    assert weights(t) == before
 
 
 def test_model_checkpoint_keeps_the_best(tmp_path):

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 import nnx
@@ -141,6 +142,30 @@ def test_a_resumed_training_keeps_its_rate(tmp_path):
     other.fit(source, epochs=2, callbacks=[finder])
     assert finder.lrs == []
     assert other.optimizer.lr == t.optimizer.lr != 0.01
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_noise_is_not_taken_for_a_fall(seed):
+    """Small batches, weights of samples, dropout: where the loss falls fastest is among the first rates, 1e-7."""
+    r = np.random.default_rng(seed)
+    nnx.seed(seed)
+    x = r.normal(size=(400, 10)).astype(np.float32)
+    y = (x[:, 0] + x[:, 1] * x[:, 2] > 0.5).astype(np.int64)
+    net = nnx.Sequential(nnx.Linear(10, 32), nnx.ReLU(), nnx.Dropout(0.2), nnx.Linear(32, 2))
+    t, finder = Trainer(net, nnx.optim.Adam(), nnx.losses.cross_entropy), LearningRateFinder()
+    t.fit(x, y, batch_size=16, callbacks=[finder], sample_weight=r.uniform(size=400).astype(np.float32), max_steps=1)
+    assert finder.suggestion is not None
+    assert 1e-3 < finder.suggestion < 0.3
+
+
+def test_one_batch_far_above_the_others_does_not_end_the_sweep():
+    """Only the smoothed loss does: heavy-tailed losses of small batches jump by more than stop_at."""
+    t = quadratic(1.0)
+    finder = LearningRateFinder(1e-6, 1e-4, steps=20)
+    high = nnx.asarray([[3.0]] * 4, "float32"), nnx.asarray([0] * 4)
+    finder.find(t, [one(), one(), high])
+    assert len(finder.lrs) == 20
+    assert finder.losses[2] > 4.0 * finder.losses[0]
 
 
 def test_a_loss_that_never_falls_has_no_suggestion():
