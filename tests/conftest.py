@@ -13,8 +13,8 @@ from pathlib import Path
 # before anybody imports jax
 os.environ.setdefault("JAX_ENABLE_X64", "1")  # gradients are checked in float64
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# JAX compiles every operation of every shape, which took most of the suite's time: workers, processes that a test starts
-# and later runs find there what one of them has compiled
+# JAX compiles every operation of every shape, which took most of the suite's time: workers, processes that a test
+# starts and later runs find there what one of them has compiled
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")

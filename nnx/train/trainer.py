@@ -154,7 +154,7 @@ class Trainer:
         begun: list[Callback] = []
 
         def end(callback: Callback) -> None:
-            if callback in begun:
+            if any(started is callback for started in begun):
                 callback.on_train_end(self)
 
         with ExitStack() as ends:

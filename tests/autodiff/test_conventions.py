@@ -1,6 +1,7 @@
 """At kinks, at edges and for complex numbers nnx's gradient is PyTorch's: the oracle is torch.autograd itself."""
 
 import contextlib
+import re
 
 import numpy as np
 import pytest
@@ -411,6 +412,32 @@ def test_reductions_of_one_element_and_of_none(backend, name):
     for x in (np.asarray([3.0]), np.asarray(3.0)):
         g = nnx.grad(lambda x: nnx.namespace(x).sum(getattr(nnx.namespace(x), name)(x)))(backend.asarray(x))
         assert_same(g, np.full(x.shape, expected))
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+@pytest.mark.parametrize("name", ["sum", "prod", "max"])
+def test_a_number_of_numpys_is_reduced_along_an_axis_that_it_has_not(name, axis):
+    """As NumPy's own functions do it."""
+    assert_same(nnx.grad(lambda x: getattr(nnx.namespace(x), name)(x, axis=axis))(np.asarray(3.0)), np.asarray(1.0))
+
+
+PLACED = {
+    "repeat": lambda xp, x, axis: xp.repeat(x, 2, axis=axis),
+    "take": lambda xp, x, axis: xp.take(x, xp.asarray([0]), axis=axis),
+    "unstack": lambda xp, x, axis: xp.unstack(x, axis=axis)[0],
+    "cumulative_sum": lambda xp, x, axis: xp.cumulative_sum(x, axis=axis),
+}
+
+
+@pytest.mark.parametrize("name", PLACED)
+def test_an_axis_that_is_not_there_is_told_what_is(xp, name):
+    for x, known in ((xp.asarray(3.0), "it has none"), (xp.asarray([3.0]), "use [-1, 0]")):
+        for axis in (1, -2):
+            with pytest.raises(
+                (ValueError, IndexError), match=re.escape(f"axis {axis} of an array with {x.ndim} dim")
+            ) as error:
+                nnx.vjp(lambda x, axis=axis: PLACED[name](nnx.namespace(x), x, axis), x)
+            assert known in str(error.value)
 
 
 def test_each_value_of_a_set_is_the_first_that_has_it():

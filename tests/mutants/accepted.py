@@ -14,6 +14,7 @@ ANY_NUMBER = "it stands where the slope is 0, or is cut out: any number but 0 wi
 SQUARE = "the matrix is square"
 SHORTER = "a shorter way to the same result"
 OWN_CONJUGATE = "real numbers are their own conjugates, and their own real part"
+A_COPY = "a copy of the same numbers"
 NO_PHASES = "what is divided by this diagonal is 0, unless a loss depends on the phases of vectors, which it must not"
 
 ROWS: list[tuple[str, str, str, str, str]] = [
@@ -40,6 +41,7 @@ ROWS: list[tuple[str, str, str, str, str]] = [
     ),
     ("common", "conj", "namespace(x).conj(x) if is_complex(x) else x", "namespace(x).conj(x)", OWN_CONJUGATE),
     ("common", "unbroadcast", "d if d.dtype == dtype else cast(d, dtype)", "cast(d, dtype)", SHORTER),
+    ("common", "cast", "xp.astype(d, dtype, copy=False)", "xp.astype(d, dtype, copy=True)", A_COPY),
     ("common", "composed.call", "y if type(y) is Var else tree_map(lift, y)", "tree_map(lift, y)", SHORTER),
     ("decompositions", "_diagonal", "x * _eye(x, x.shape[-1])", "x * _eye(x, x.shape[-2])", SQUARE),
     (

@@ -171,6 +171,7 @@ def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Arr
     plain = namespace(innermost(x))
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
+    (axis,) = placed(axis, x.ndim)
     index = plain.repeat(plain.arange(x.shape[axis], device=device_of(x)), innermost(repeats))
     return RULES["take"](x, index, axis=axis)
 
