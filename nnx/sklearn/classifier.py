@@ -30,6 +30,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     backend, device: where to compute; None: where X lives, or for NumPy arrays on the active backend
     dtype: "float32" or "float64" to compute in; None: that of X   compile: give the steps to nnx.compile; None: on JAX
     validation_loss_curve_: an entry an epoch, without the penalty, with early_stopping or fit(..., X_val=, y_val=)
+
     Arrays in, arrays of the same library out; samples of weight 0 are left out.
 
     >>> from nnx.sklearn import MLPClassifier
