@@ -15,6 +15,8 @@ def wrapped(hosted: Any) -> Any:
 def _hosting() -> Any:
     import torch
 
+    apart = torch._disable_dynamo(_forward)  # which loads the compiler at its first call
+
     class Hosting(torch.nn.Module):  # type: ignore[misc]
         """The model's parameters and buffers as PyTorch's, under the same paths."""
 
@@ -34,10 +36,19 @@ def _hosting() -> Any:
             return super().train(mode)
 
         def forward(self, *args: Any, **kwargs: Any) -> Any:
-            """See the model."""
-            return _forward(self, args, kwargs)
+            """See the model; torch.compile leaves it as it is."""
+            return (apart if torch.compiler.is_dynamo_compiling() else _forward)(self, args, kwargs)
+
+        def __reduce__(self) -> Any:
+            """For pickle and copy, which look for classes by their name in a file."""
+            return _unfilled, (), self.__dict__
 
     return Hosting
+
+
+def _unfilled() -> Any:
+    kind = _hosting()
+    return kind.__new__(kind)
 
 
 @cache

@@ -94,7 +94,8 @@ def export_onnx_step(
     step: step(*x) updates the models in `state` and returns arrays, e.g. the loss   x: a tuple of its inputs
     state: the Module and the optimizer that step changes, as a tuple, or the Module alone
     Parameters and buffers go in under their paths in the state dict, an optimizer's slots as optimizer.PATH.SLOT and
-    its count of steps as optimizer.steps (without slots: neither); all come out under "new." + name. Hyperparameters
+    its count of steps as optimizer.steps (without slots: neither); all come out under "new." + name. What the slots are
+    before the first step is in optimizer.state after optimizer.init(model): not always zeros. Hyperparameters
     such as the learning rate are constants of the graph. All is left as it was. What the graph gives is not checked.
     Raises as export_onnx does; NotTraceable also for an optimizer that decides by the count of its steps.
     """
@@ -172,6 +173,8 @@ def _parts(parts: Sequence[Any]) -> tuple[Module, Optimizer | None]:
 
 
 def _places(model: Module) -> Places:
+    if not isinstance(model, Module):
+        raise TypeError(f"an export takes an nnx.Module, got {type(model).__name__}")
     found: Places = {}
     for slot in model._layout().slots:
         if type(slot.owner[slot.name]) is Var:

@@ -5,7 +5,7 @@ where they live and never leave it.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -73,14 +73,16 @@ def check_foreign(estimator: Any, x: Array, allow_nd: bool) -> None:
         raise ValueError(f"Input X contains NaN or infinity: {name} does not accept them")
 
 
-def weighed(x: Any, y: Host, weight: Any, class_weight: Any) -> tuple[Any, Host, Host | None]:
+def weighed(
+    x: Any, y: Host, weight: Any, class_weight: Any = None, classes: Any = None
+) -> tuple[Any, Host, Host | None]:
     """Samples with their weights, (n,) or None: a sample of weight 0 is as if it were not there.
 
-    Raises ValueError if no sample counts.
+    Raises ValueError if no sample counts, or if class_weight holds what is not among the classes.
     """
     found: Host | None = None if weight is None else _check_sample_weight(on_host(weight), np.empty((len(y), 1)))
     if class_weight is not None:
-        factors: Host = compute_sample_weight(class_weight, y)
+        factors = _by_class(y, class_weight, classes)
         found = factors if found is None else factors * found
     if found is None or np.all(found):
         return x, y, found
@@ -93,8 +95,28 @@ def weighed(x: Any, y: Host, weight: Any, class_weight: Any) -> tuple[Any, Host,
     return namespace(x).take(x, at, axis=0), y[kept], found[kept]
 
 
+def class_weights(estimator: Any) -> tuple[Any, Any]:
+    """Its class_weight and its classes_, None for a regressor."""
+    return getattr(estimator, "class_weight", None), getattr(estimator, "classes_", None)
+
+
+def _by_class(y: Host, class_weight: Any, classes: Any) -> Host:
+    """The weight of each sample's class. These samples, a batch or a fold, need not hold every class of a dict."""
+    if not isinstance(class_weight, Mapping) or y.ndim != 1:
+        balanced: Host = compute_sample_weight(class_weight, y)
+        return balanced
+    known = classes.tolist()
+    if unknown := [name for name in class_weight if name not in known]:
+        raise ValueError(f"class_weight holds {unknown}, which are not among the classes, {known}")
+    present, at = np.unique(y, return_inverse=True)
+    return np.asarray([class_weight.get(name, 1.0) for name in present.tolist()], float)[at]
+
+
 def float_dtype(home: Backend, x: Any, asked: str | None) -> str:
-    """The name of the dtype to compute in: as asked, else x's, if it is a floating one that the device has."""
+    """The name of the dtype to compute in: as asked, else x's if it is float32 or float64 and the device has it.
+
+    Half a float's bits are too few to train in: float32 for them, as for integers.
+    """
     known = home.xp.__array_namespace_info__().dtypes(device=home.device, kind="real floating")
     if asked is not None:
         if asked not in known:
@@ -102,11 +124,11 @@ def float_dtype(home: Backend, x: Any, asked: str | None) -> str:
         return asked
     if is_foreign(x):
         library = backend_of(x)
-        names = ("float32", "float64", "float16", "bfloat16")
-        found = next((n for n in names if x.dtype == getattr(library.namespace(), n, None)), "float32")
+        xp = library.namespace()
+        found = next((n for n in known if x.dtype == getattr(xp, n)), "float32")
     else:
         found = str(x.dtype)
-    return found if found in known or found in ("float16", "bfloat16") else "float32"
+    return found if found in known else "float32"
 
 
 def born(home: Backend, x: Any, dtype: str | None) -> Array:

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from nnx import random
 from nnx.backend import Backend, to_numpy
-from nnx.sklearn.arrays import Host, checked, checked_pair, float_dtype, home_of, weighed
+from nnx.sklearn.arrays import Host, checked, checked_pair, class_weights, float_dtype, home_of, weighed
 from nnx.sklearn.checks import check_parameters, hidden
 from nnx.sklearn.criteria import Criterion
 from nnx.sklearn.loop import Samples, Steps, outputs
@@ -35,6 +35,7 @@ class BaseMLP(BaseEstimator):
     coefs_: list[Host]
     intercepts_: list[Host]
     _optimizer_state: dict[str, Any]
+    best_loss_: float | None
     validation_scores_: Any
     validation_loss_curve_: Any
     best_validation_score_: Any
@@ -76,21 +77,26 @@ class BaseMLP(BaseEstimator):
         sample_weight: (n,)   X_val, y_val: watched in validation_loss_curve_ and validation_scores_, and what early
         stopping looks at, in the place of a part of X
         """
+        if X_val is None and not (y_val is None and sample_weight_val is None):
+            raise ValueError("y_val and sample_weight_val belong to X_val, which is missing: fit(..., X_val=, y_val=)")
         given = None if X_val is None else (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, given, incremental=False)
 
     def _fit(self, x: Any, y: Any, sample_weight: Any, given: Any, incremental: bool) -> Self:
         check_parameters(self)
+        if self.solver == "lbfgs" and (self.callbacks or given is not None):
+            raise ValueError("solver='lbfgs' has no epochs: callbacks and X_val need solver='adam' or 'sgd'")
         sizes = hidden(self.hidden_layer_sizes)
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         x, y = checked_pair(self, x, y, first, self._numeric, **self._accepts)
         self._learn(y, first, incremental)
-        x, y, weight = weighed(x, y, sample_weight, getattr(self, "class_weight", None))
+        x, y, weight = weighed(x, y, sample_weight, *class_weights(self))
         home = home_of(x, self.backend, self.device)
         dtype = float_dtype(home, x, self.dtype)
         self._random_state = check_random_state(self.random_state)
         if first:
             self._initialize([x.shape[1], *sizes, self.n_outputs_], dtype)
+        self._keep_books(first)
         samples = Samples(home, x, self._encoded(y), weight, dtype)
         with self._seeded():
             self._train(samples, y, weight, self._validation(given, home, dtype), incremental)
@@ -116,21 +122,26 @@ class BaseMLP(BaseEstimator):
 
     def _initialize(self, sizes: Sequence[int], dtype: str) -> None:
         self.n_iter_, self.t_, self.n_layers_ = 0, 0, len(sizes)
-        host = dtype if dtype in ("float16", "float32", "float64") else "float32"
-        self.coefs_, self.intercepts_ = initial(sizes, self.activation, self._random_state, host)
+        self.coefs_, self.intercepts_ = initial(sizes, self.activation, self._random_state, dtype)
         self.__dict__.pop("_optimizer_state", None)
-        if self.solver in STOCHASTIC:
+
+    def _keep_books(self, first: bool) -> None:
+        """What is written down epoch by epoch; a warm start may come from L-BFGS, or from early stopping."""
+        if self.solver not in STOCHASTIC:
+            return
+        if first or not hasattr(self, "loss_curve_"):
             self.loss_curve_: list[float] = []
-            self._no_improvement_count = 0
-            self.best_loss_ = None if self.early_stopping else np.inf
+            self._no_improvement_count, self.best_loss_ = 0, None
             self.validation_scores_ = self.validation_loss_curve_ = self.best_validation_score_ = None
+        if self.best_loss_ is None and not self.early_stopping:
+            self.best_loss_ = np.inf
 
     def _validation(self, given: Any, home: Backend, dtype: str) -> tuple[Samples, Host, Any] | None:
         """The user's own validation samples: as samples, their targets and weights."""
         if given is None:
             return None
         x, y = checked_pair(self, given[0], given[1], False, self._numeric, **self._accepts)
-        x, y, weight = weighed(x, y, given[2], None)
+        x, y, weight = weighed(x, y, given[2])
         return Samples(home, x, self._encoded(y), weight, dtype), y, weight
 
     def _seeded(self) -> AbstractContextManager[None]:

@@ -60,12 +60,19 @@ ROWS: dict[str, Row] = {
 """What each parameter must be, and the words for it."""
 
 
-def check_parameters(estimator: Any) -> None:
+NET_ROWS = ROWS | {
+    "batch_size": _AT_LEAST_1,
+    "train_split": _either(_number(Real, 0, 1, "[)"), (lambda x: x is None, "None")),
+}
+"""Those of estimators around a Module."""
+
+
+def check_parameters(estimator: Any, rows: dict[str, Row] = ROWS) -> None:
     """Raises ValueError for a parameter out of range, naming it, what is expected and what was given."""
     for name, value in estimator.get_params(deep=False).items():
-        if name in ROWS and not ROWS[name][0](value):
+        if name in rows and not rows[name][0](value):
             raise ValueError(
-                f"The {name!r} parameter of {type(estimator).__name__} must be {ROWS[name][1]}. Got {value!r} instead."
+                f"The {name!r} parameter of {type(estimator).__name__} must be {rows[name][1]}. Got {value!r} instead."
             )
 
 

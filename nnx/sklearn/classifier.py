@@ -30,6 +30,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     backend, device: where to compute; None: where X lives, or for NumPy arrays on the active backend
     dtype: "float32" or "float64" to compute in; None: that of X   compile: give the steps to nnx.compile; None: on JAX
     validation_loss_curve_: an entry an epoch, without the penalty, with early_stopping or fit(..., X_val=, y_val=)
+
     Arrays in, arrays of the same library out; samples of weight 0 are left out.
 
     >>> from nnx.sklearn import MLPClassifier
@@ -115,24 +116,24 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         else:
-            self._check_classes(unique_labels(y))
+            self._check_same(unique_labels(y))
         kind = self._label_binarizer.y_type_
         several = kind == "multiclass" or (kind == "binary" and self.loss != "log_loss")
         self.out_activation_ = "softmax" if several else "logistic"
         self.n_outputs_ = 1 if kind == "binary" and not several else len(self.classes_)
 
-    def _check_classes(self, found: Host) -> None:
+    def _check_same(self, found: Host) -> None:
         if self.warm_start and set(found) != set(self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously "
                 f"got {self.classes_}, `y` has {found}"
             )
-        if len(np.setdiff1d(found, self.classes_)):
+
+    def _encoded(self, y: Host) -> Host:
+        if len(np.setdiff1d(found := unique_labels(y), self.classes_)):
             raise ValueError(
                 f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {found}."
             )
-
-    def _encoded(self, y: Host) -> Host:
         if self.out_activation_ == "softmax":
             labels: Host = np.searchsorted(self.classes_, y).astype(np.int64)
             return labels

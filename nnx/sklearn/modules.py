@@ -10,6 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from nnx import functional as F
 from nnx.backend import namespace, to_numpy
 from nnx.sklearn.arrays import Host, on_host, returned
+from nnx.sklearn.criteria import Criterion
 from nnx.sklearn.net import NeuralNet
 from nnx.typing import Array
 
@@ -161,6 +162,11 @@ class NeuralNetRegressor(RegressorMixin, NeuralNet):
         self._flat = y.ndim == 1
         return 1 if y.ndim == 1 else y.shape[1]
 
+    def _criterion(self) -> Criterion:
+        inner = super()._criterion()
+        mean, each = (lambda z, y, f=f: f(_columns(z), y) for f in (inner.mean, inner.each))
+        return Criterion(inner.name, mean, each)
+
     def _score_of(self, y: Host, z: Array) -> tuple[str, float]:
         found = to_numpy(z)
         return "val_r2", float(r2_score(y, found)) if np.isfinite(found).all() and len(y) > 1 else float("nan")
@@ -177,3 +183,8 @@ class NeuralNetRegressor(RegressorMixin, NeuralNet):
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Go on training for max_epochs."""
         return self._fit(X, y, sample_weight, anew=not hasattr(self, "module_"))
+
+
+def _columns(z: Array) -> Array:
+    """Numbers (n,) as (n, 1), which is what their targets are."""
+    return namespace(z).reshape(z, (-1, 1)) if z.ndim == 1 else z

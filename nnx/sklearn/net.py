@@ -18,8 +18,8 @@ from sklearn.utils.validation import check_is_fitted
 from nnx import optim, random
 from nnx.backend import Backend, to_numpy, use_backend
 from nnx.layers import Module
-from nnx.sklearn.arrays import Host, checked, checked_pair, home_of, weighed
-from nnx.sklearn.checks import check_parameters
+from nnx.sklearn.arrays import Host, checked, checked_pair, class_weights, home_of, weighed
+from nnx.sklearn.checks import NET_ROWS, check_parameters
 from nnx.sklearn.criteria import Criterion, custom
 from nnx.sklearn.loop import Samples, Steps, outputs, program, run_epoch
 from nnx.sklearn.watch import Watch
@@ -90,11 +90,11 @@ class NeuralNet(BaseEstimator):
         return self._fit(X, y, sample_weight, anew=not (self.warm_start and hasattr(self, "module_")))
 
     def _fit(self, x: Any, y: Any, sample_weight: Any, anew: bool, classes: Any = None) -> Self:
-        check_parameters(self)
+        check_parameters(self, NET_ROWS)
         x, y = checked_pair(self, x, y, anew, self._numeric, **self._accepts)
         if anew:
             self._learn(y, classes)
-        x, y, weight = weighed(x, y, sample_weight, getattr(self, "class_weight", None))
+        x, y, weight = weighed(x, y, sample_weight, *class_weights(self))
         home, draw = home_of(x, self.backend, self.device), check_random_state(self.random_state)
         with use_backend(home.name, home.device), random.scope(int(draw.randint(2**31 - 1))):
             if anew:
@@ -117,6 +117,8 @@ class NeuralNet(BaseEstimator):
         if isinstance(module, Module):
             self.module_ = copy.deepcopy(module)
         else:
+            if not callable(module):
+                raise TypeError(f"module must be a Module, its class or a function, got {type(module).__name__}")
             known = inspect.signature(module).parameters
             there = {"n_features_in": self.n_features_in_, "n_outputs": outputs}
             self.module_ = module(**{k: v for k, v in there.items() if k in known} | options)
@@ -136,6 +138,10 @@ class NeuralNet(BaseEstimator):
             if not isinstance(getattr(optim, kind, None), type):
                 raise ValueError(f"optimizer '{kind}' is not known: one of nnx.optim, as 'Adam', or its class")
             kind = getattr(optim, kind)
+        if not isinstance(kind, type):
+            raise TypeError(
+                f"optimizer must be a name or a class, got {kind!r}: optimizer=nnx.optim.Adam, lr=, optimizer__...="
+            )
         made: optim.Optimizer = kind(**{"lr": self.lr} | self._of("optimizer__"))
         if hasattr(self, "_optimizer_state"):
             made.load_state_dict(self._optimizer_state)

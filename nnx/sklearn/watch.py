@@ -30,6 +30,8 @@ class Watch:
         loss: Callable[..., Array],
         publish: Callable[[], None],
     ) -> None:
+        if not isinstance(callbacks, list | tuple):
+            raise TypeError(f"callbacks must be a list, got one {type(callbacks).__name__}: callbacks=[callback]")
         for callback in callbacks:
             if not isinstance(callback, Callback) and not callable(callback):
                 raise TypeError(

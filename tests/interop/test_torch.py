@@ -1,6 +1,7 @@
 """An nnx model as a torch.nn.Module: its values, its gradients, and what PyTorch does with modules."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -107,6 +108,35 @@ def test_inside_of_another_module():
     assert not inner.training
     assert not inner[1].training
     assert outer.train()[1].hosted.model[1].training
+
+
+def test_it_pickles_as_other_modules_do():
+    """For torch.save of a whole module, and for processes that are handed one; a copy has a model of its own."""
+    module, x = to_torch_module(norms()), numbers(5, 4)
+    for other in (pickle.loads(pickle.dumps(module)), copy.deepcopy(module)):
+        assert torch.equal(other.eval()(x), module.eval()(x))
+        with torch.no_grad():
+            next(iter(other.parameters())).add_(1.0)
+        assert not torch.equal(other(x), module(x))
+        other.train()(x).sum().backward()
+        assert next(iter(module.parameters())).grad is None
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # PyTorch's compiler looks
+def test_torch_compile_leaves_it_as_it_is():
+    """Its own tracing of nnx warned, and failed at dropout's random numbers."""
+    nnx.seed(0)
+    inner = nnx.Sequential(*norms(), nnx.Dropout(0.5))
+    net = torch.nn.Sequential(torch.nn.Linear(4, 4), to_torch_module(inner), torch.nn.Linear(3, 1)).double()
+    compiled = torch.compile(net, backend="aot_eager")
+    x = numbers(5, 4)
+    for mode in (True, False):
+        found = []
+        for f in (net.train(mode), compiled):
+            nnx.seed(1)
+            y = f(x)
+            found.append((y, *torch.autograd.grad(y.sum(), net.parameters())))
+        torch.testing.assert_close(*found)
 
 
 def test_state_dict_round_trip_and_replaced_tensors():

@@ -209,6 +209,17 @@ BAD = {
     "names": (lambda m, p: export_onnx(m, p, numbers(2, 4), input_names=["a", "b"]), ValueError, "1 inputs need"),
     "outputs": (lambda m, p: export_onnx(m, p, numbers(2, 4), output_names=[]), ValueError, "1 outputs need"),
     "taken": (lambda m, p: export_onnx(m, p, numbers(2, 4), input_names=["0.bias"]), ValueError, "both called 0.bias"),
+    "taken by an input": (
+        lambda m, p: export_onnx(m, p, numbers(2, 4), input_names=["a"], output_names=["a"]),
+        ValueError,
+        "called a: outp",
+    ),
+    "taken by an array": (
+        lambda m, p: export_onnx(m, p, numbers(2, 4), output_names=["0.bias"]),
+        ValueError,
+        "both called 0.bias: outp",
+    ),
+    "a function": (lambda m, p: export_onnx(lambda x: x, p, numbers(2, 4)), TypeError, "nnx.Module, got function"),
     "opset": (lambda m, p: export_onnx(m, p, numbers(2, 4), opset=3), ValueError, "opset 21, and ONNX cannot convert"),
     "shape": (lambda m, p: export_onnx(m, p, numbers(2, 5)), ValueError, r"expected x of shape \(n, 4\)"),
 }

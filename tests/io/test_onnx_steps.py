@@ -6,7 +6,7 @@ import pytest
 import nnx
 from nnx import models
 from nnx.io import NotTraceable, export_onnx_step
-from tests.io.test_onnx import mlp, numbers, run, runtime
+from tests.io.test_onnx import mlp, numbers, run
 
 
 def labels(n):
@@ -43,6 +43,8 @@ CASES = {
     "sgd": (mlp, lambda: nnx.optim.SGD(0.1), (4,)),
     "momentum": (mlp, lambda: nnx.optim.SGD(0.1, momentum=0.9, nesterov=True), (4,)),
     "adam": (mlp, lambda: nnx.optim.Adam(0.01), (4,)),
+    "nadam": (mlp, lambda: nnx.optim.NAdam(0.01), (4,)),
+    "rprop": (mlp, lambda: nnx.optim.Rprop(0.01), (4,)),
     "adamw": (mlp, lambda: nnx.optim.AdamW(0.01, weight_decay=0.1), (4,)),
     "norms": (norms, lambda: nnx.optim.SGD(0.1), (4,)),
     "convolutions": (convolutions, lambda: nnx.optim.SGD(0.1), (1, 8, 8)),
@@ -64,7 +66,9 @@ def test_a_training_step(name, tmp_path):
     assert model.state_dict().keys() == before.keys()
     assert all(np.array_equal(x, before[path]) for path, x in model.state_dict().items())
 
-    feed = {node.name: np.zeros(node.shape, "float32") for node in runtime.InferenceSession(path).get_inputs()[2:]}
+    optimizer.init(model)
+    first = {p: zip(optimizer.slots, slots, strict=True) for p, slots in optimizer.state.items()}
+    feed = {f"optimizer.{p}.{name}": np.array(x) for p, slots in first.items() for name, x in slots}
     feed |= {"optimizer.steps": np.asarray(0), **before}
     for k in range(3):
         x, y = numbers(5, *shape, seed=k), labels(5)

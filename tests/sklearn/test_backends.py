@@ -45,6 +45,18 @@ def test_classifier(backend, options):
     assert_close(again.predict_proba(on_device), nnx.to_numpy(p))
 
 
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+def test_samples_of_16_bits_train_in_32(backend, name):
+    if getattr(backend.xp, name, None) is None:
+        pytest.skip(f"{backend.name} has no {name}")
+    x, y = digits(50, "float32")  # of 17 values, which 16 bits hold
+    model = MLPClassifier(**SMALL).fit(nnx.asarray(x, name), y)
+    same = MLPClassifier(**SMALL).fit(nnx.asarray(x), y)
+    if backend.name != "numpy":  # as scikit-learn, which makes float64 of them
+        np.testing.assert_array_equal(model.coefs_[0], same.coefs_[0])
+    assert str(model.predict_proba(nnx.asarray(x, name)).dtype).endswith(("float32", "float64"))
+
+
 def test_regressor_and_partial_fit(backend):
     x, y = (a.astype("float32") for a in numbers(50, outputs=2))
     host, model = MLPRegressor(**SMALL, backend="numpy"), MLPRegressor(**SMALL)

@@ -90,6 +90,16 @@ def test_class_weights_are_sample_weights():
     np.testing.assert_array_equal(balanced.coefs_[0], both.coefs_[0])
 
 
+def test_a_batch_need_not_hold_every_class_that_has_a_weight():
+    x, y = digits()
+    some, options = y < 5, {**SMALL, "shuffle": False}
+    weighted = MLPClassifier(**options, class_weight={3: 5.0, 7: 2.0}).partial_fit(x[some], y[some], classes=range(10))
+    same = MLPClassifier(**options).partial_fit(x[some], y[some], np.where(y[some] == 3, 5.0, 1.0), classes=range(10))
+    np.testing.assert_array_equal(weighted.coefs_[0], same.coefs_[0])
+    with pytest.raises(ValueError, match=r"class_weight holds \['3'\], which are not among the classes, \[0, 1"):
+        MLPClassifier(**SMALL, class_weight={"3": 5.0}).fit(x, y)
+
+
 def test_a_sample_of_weight_0_is_not_there():
     x, y = digits()
     left_out = MLPClassifier(**SMALL).fit(x, y, (y != 9).astype(float))
@@ -190,6 +200,16 @@ def test_pickles_and_goes_on_training(solver):
     np.testing.assert_array_equal(model.coefs_[0], other.coefs_[0])
 
 
+@pytest.mark.parametrize("before", [{"solver": "lbfgs"}, {"early_stopping": True}])
+def test_a_warm_start_may_change_how_it_is_trained(before):
+    x, y = digits()
+    model = MLPClassifier(**SMALL | before, warm_start=True).fit(x, y)
+    known = len(getattr(model, "loss_curve_", []))
+    model.set_params(solver="adam", early_stopping=False).fit(x, y)
+    assert len(model.loss_curve_) == known + SMALL["max_iter"]
+    assert model.best_loss_ == min(model.loss_curve_[known:])
+
+
 def test_weights_may_be_assigned():
     x, y = digits()
     model, other = (MLPClassifier(**SMALL | {"random_state": seed}).fit(x, y) for seed in (1, 2))
@@ -223,6 +243,15 @@ def test_bad_use():
         MLPClassifier(early_stopping=True).partial_fit(x, y, classes=range(10))
     with pytest.raises(ValueError, match=r"classes must be passed on the first call to partial_fit"):
         MLPClassifier().partial_fit(x, y)
+    with pytest.raises(ValueError, match=r"`y` has classes not in.*\[10\]"):  # which would be another's score
+        MLPClassifier(**SMALL).fit(x, y, X_val=x[:9], y_val=np.full(9, 10))
+    with pytest.raises(ValueError, match=r"y_val and sample_weight_val belong to X_val, which is missing"):
+        MLPClassifier(**SMALL).fit(x, y, y_val=y)
+    for options, given in (({"callbacks": [print]}, {}), ({}, {"X_val": x, "y_val": y})):
+        with pytest.raises(ValueError, match=r"solver='lbfgs' has no epochs: callbacks and X_val need solver='adam'"):
+            MLPClassifier(solver="lbfgs", **options).fit(x, y, **given)
+    with pytest.raises(TypeError, match=r"callbacks must be a list, got one GradientStats: callbacks=.callback."):
+        MLPClassifier(**SMALL, callbacks=train.GradientStats()).fit(x, y)
     with pytest.raises(ValueError, match=r"`y` has classes not in"):
         MLPClassifier(**SMALL).partial_fit(x, y, classes=range(10)).partial_fit(x, y + 5)
     with pytest.raises(ValueError, match=r"non-finite parameter weights"), np.errstate(all="ignore"):

@@ -157,3 +157,29 @@ def test_probabilities_and_pickles():
     for m in (model, other):
         m.partial_fit(x, y)
     assert other.history["loss"] == model.history["loss"]
+
+
+def test_a_module_that_returns_a_number_a_sample():
+    x, y = numbers()
+    options = {"train_split": 0.2, "verbose": False, "random_state": 0, "max_epochs": 3}
+    flat = NeuralNetRegressor(lambda: nnx.Sequential(nnx.Linear(3, 1), nnx.Flatten(0)), **options).fit(x, y)
+    column = NeuralNetRegressor(lambda: nnx.Linear(3, 1), **options).fit(x, y)
+    assert flat.history["val_loss"] == column.history["val_loss"]
+    np.testing.assert_array_equal(flat.predict(x), column.predict(x))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"batch_size": "auto"}, r"'batch_size' parameter of NeuralNetClassifier must be an int"),
+        (
+            {"train_split": 1.0},
+            r"'train_split' parameter of NeuralNetClassifier must be a float in the range .0, 1.",
+        ),
+        ({"optimizer": nnx.optim.Adam()}, r"optimizer must be a name or a class, got .*optimizer=nnx.optim.Adam, lr="),
+        ({"module": 3}, r"module must be a Module, its class or a function, got int"),
+    ],
+)
+def test_bad_parameters(options, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        NeuralNetClassifier(**{"module": Net} | options).fit(*digits(50))

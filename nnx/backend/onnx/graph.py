@@ -66,8 +66,10 @@ class Graph:
         return found
 
     def build(self, outputs: Mapping[str, Traced], opset: int | None, metadata: Mapping[str, str] | None) -> Any:
-        """The file's ModelProto. Raises ValueError for an opset that ONNX cannot convert it to."""
+        """The file's ModelProto. Raises ValueError for a name that is taken, or an opset out of reach."""
         onnx = need("onnx")
+        if both := sorted(self.arguments.keys() & outputs.keys()):
+            raise ValueError(f"an output and an input or an array of the model are both called {both[0]}: output_names")
         proto = ndx().build(
             {name: x.array for name, x in self.arguments.items()}, {name: x.array for name, x in outputs.items()}, True
         )
