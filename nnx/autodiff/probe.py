@@ -52,11 +52,12 @@ class Point:
     def evaluate(self, f: Function, arrays: list[Array]) -> Tree:
         """f where the flat list of arrays has these values; Modules hold them while it runs.
 
-        It is given copies: one that assigns to its argument has a gradient, and must not change the user's array.
+        It is given copies, as constants: one that assigns to its argument has a gradient on every library, and must
+        not change the user's array.
         """
         copies = [namespace(x).asarray(x, copy=True) for x in arrays]
         if not self.modules:
-            return f(*copies)
+            return tree_map(innermost, f(*map(lift, copies)))
         with self._lifted() as lifted:
             for var, x in zip(leaves(lifted.watched), copies, strict=True):
                 var.value = x

@@ -150,6 +150,8 @@ class Tape:
             if dy is None:
                 continue
             entries = pullback(dy)
+            if type(entries) is not tuple:
+                raise _no_tuple(pullback, entries)
             for position, parent in parents:
                 d = entries[position]
                 if type(d) is FunctionType:
@@ -168,6 +170,15 @@ class Tape:
             return [None] * len(inputs)
         grads = self.backward([(y, lift(dy) if self.nested else resolve(dy))])
         return [grads[x.index] for x in inputs]
+
+
+def _no_tuple(pullback: Pullback, entries: Any) -> TypeError:
+    """The error of a pullback that returned an array: taken for a tuple, it would come apart in silence."""
+    return TypeError(
+        f"the pullback of {pullback.__qualname__.partition('.<locals>.<lambda>')[0]} returned "
+        f"{type(entries).__name__}: return a tuple with one entry for each argument, lambda dy: (dx,) for one "
+        "(nnx.check_rule tries a rule)"
+    )
 
 
 def _together(grads: list[Array | None], index: range, values: tuple[Array, ...]) -> tuple[Array, ...] | None:

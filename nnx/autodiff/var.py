@@ -5,6 +5,7 @@ that the namespace or an operator returns is a Var again. Its operators are rule
 `nnx.autodiff.operators`: mechanism and rules never mix.
 """
 
+import copy
 import operator
 from typing import TYPE_CHECKING, Any, Never
 
@@ -57,6 +58,14 @@ class Var:
     def __repr__(self) -> str:
         kind = "watched" if self.watched else "constant"
         return f"Var({innermost(self)!r}, {kind})"
+
+    def __format__(self, spec: str, /) -> str:
+        """What its library makes of it, as in f"{loss:.3f}"."""
+        return format(innermost(self), spec) if spec else str(self)
+
+    def __deepcopy__(self, memo: dict[int, Any], /) -> "Var":
+        """Another array in the same place on the tape: on a copy of the tape, nobody would look for its gradient."""
+        return Var(copy.deepcopy(self.value, memo), self.tape, self.index)
 
     # ---- attributes of the standard ------------------------------------------------------------------------------
 

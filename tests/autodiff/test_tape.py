@@ -1,5 +1,6 @@
 """The tape and its watched arrays: what is recorded, what stays a constant, and what is freed when."""
 
+import copy
 import operator
 import threading
 import tracemalloc
@@ -198,6 +199,28 @@ def test_repr_says_whether_it_is_watched():
     assert repr(v) == "Var(array([1.]), constant)"
 
 
+def test_format_is_the_librarys():
+    x = np.asarray(2.0)
+    assert nnx.grad(lambda x: x * (f"{x * x:.2f}" == "4.00") + 0.0 * (f"{x}" != repr(x)))(x) == 1.0
+
+
+def test_a_deep_copy_stays_watched(backend):
+    x = backend.asarray(np.asarray([1.0, 2.0]))
+    nodes = []
+
+    def f(x):
+        y = copy.deepcopy({"x": x})["x"]
+        nodes.append(y.tape is x.tape)
+        y[0] = 5.0
+        return nnx.namespace(x).sum(x * y)
+
+    assert_close(nnx.grad(f)(x), [5.0, 4.0])
+    assert nodes == [True]
+    assert_close(
+        nnx.grad(lambda x: nnx.grad(lambda z: nnx.namespace(z).sum(copy.deepcopy(z) * z * x))(x)[1])(x), [0.0, 8.0]
+    )
+
+
 def test_in_place_operators_rebind():
     x = np.asarray([1.0, 2.0])
     with Tape() as tape:
@@ -375,6 +398,15 @@ def test_op_takes_arrays_by_name_and_refuses_keyword_only_ones():
         assert_same(tape.gradient(scaled(w=w, x=v), [v, w], np.asarray(1.0))[1], 2.0)
     with Tape() as tape, pytest.raises(TypeError, match=r"hidden takes arrays as positional arguments only"):
         hidden(np.asarray(2.0), w=tape.watch(np.asarray(5.0)))
+
+
+def test_a_pullback_that_returns_no_tuple_is_an_error():
+    @op
+    def double(x):
+        return x * 2.0, lambda dy: dy * 2.0  # an array of which entry 0 is a number
+
+    with pytest.raises(TypeError, match=r"pullback of .*double returned ndarray: return a tuple.*lambda dy: \(dx,\)"):
+        nnx.grad(lambda x: nnx.namespace(x).sum(double(x)))(np.ones(3))
 
 
 def test_op_of_several_outputs_fills_in_zeros():

@@ -1,5 +1,7 @@
 """The derivatives of special functions: each by differences, to the second order, and on every library."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -25,6 +27,7 @@ FIXED = {
     "fdtrc": (3.0, 4.0),
     "fdtri": (3.0, 4.0),
     "hyp1f1": (1.5, 2.5),
+    "hyp2f1": (0.5, 1.5, 2.5),
     "expn": (3,),
     "yn": (2,),
     "pdtr": (2,),
@@ -52,6 +55,44 @@ def call(name):
 def test_derivative_and_its_derivative(name):
     f, arrays = call(name)
     nnx.gradcheck(f, *arrays, order=2)
+
+
+PI2 = np.pi**2
+REMOVABLE = {
+    "sinc": (0.0, [0, -PI2 / 3, 0, PI2**2 / 5]),
+    "exprel": (0.0, [1 / 2, 1 / 3, 1 / 4, 1 / 5]),
+    "j0": (0.0, [0, -1 / 2, 0, 3 / 8]),
+    "j1": (0.0, [1 / 2, 0, -3 / 8, 0]),
+    "i0": (0.0, [0, 1 / 2, 0, 3 / 8]),
+    "i1": (0.0, [1 / 2, 0, 3 / 8, 0]),
+    "i1e": (0.0, [1 / 2]),
+    "ellipk": (0.0, [np.pi / 8, 9 * np.pi / 64]),
+    "ellipkm1": (1.0, [-np.pi / 8, 9 * np.pi / 64]),
+    "ellipe": (0.0, [-np.pi / 8, -3 * np.pi / 64]),
+    "spence": (1.0, [-1, 1 / 2, -2 / 3]),
+}
+"""Places where the derivative as the books write it is 0/0, and the derivatives of the first orders there."""
+
+
+@pytest.mark.parametrize("name", REMOVABLE)
+@pytest.mark.parametrize("beside", [0.0, 1e-9])
+def test_derivatives_where_the_formula_is_0_over_0(name, beside):
+    place, expected = REMOVABLE[name]
+    f = functools.partial(of_one, name)
+    for slope in expected:
+        f = nnx.grad(f)
+        assert_close(f(np.asarray(place + beside)), float(slope), atol=1e-7)
+
+
+def of_one(name, x):
+    return of(name, x)(x)
+
+
+@pytest.mark.parametrize("name", ["boxcox", "boxcox1p", "inv_boxcox", "inv_boxcox1p"])
+@pytest.mark.parametrize("c", [0.0, 1e-9])
+def test_box_cox_near_the_logarithm(name, c):
+    x = np.asarray([0.5, 2.0])
+    nnx.gradcheck(lambda c: of(name, c)(x, c), np.asarray([c, c]), order=2)
 
 
 @pytest.mark.parametrize("name", ["gammaln", "erf", "j1", "betainc", "xlog1py"])

@@ -94,9 +94,39 @@ def _f_density(m: Any, n: Any, x: Array) -> Array:
     return _beta_density(m / 2, n / 2, z) * z * (1 - z) / x
 
 
-def _ellipk_slope(m: Array, k: Array) -> Array:
-    """dK/dm of the complete elliptic integral K(m) (19.4.1)."""
-    return (_sp("ellipe", m) / (1 - m) - k) / (2 * m)
+I1_OVER_X = (1 / 2, 1 / 16, 1 / 384, 1 / 18432, 1 / 1474560)
+"""I₁(x) / x in powers of x² (10.25.2)."""
+
+
+def _ratio(a: Array, x: Array, n: int, *series: float, scale: Any = 1.0) -> Array:
+    """a / xⁿ; near 0, where both vanish, its power series in x², times scale, whose slopes are right there, too."""
+    xp: Any = _xp(x)
+    found: Any = 0.0
+    near = xp.abs(x) < 0.1
+    inside, outside = xp.where(near, x, 0.0), xp.where(near, 1.0, x)
+    for coefficient in reversed(series):
+        found = found * inside * inside + coefficient
+    return xp.where(near, scale * found, a / outside**n)
+
+
+def _exprel_slope(x: Array) -> Array:
+    """d/dx (eˣ - 1) / x, as a confluent hypergeometric function: without the 0/0 at 0 (13.6.2, 13.3.15)."""
+    return 0.5 * _sp("hyp1f1", 2.0, 3.0, x)
+
+
+def _boxcox_slope(log: Array, c: Any) -> Array:
+    """∂/∂c (e^(c log) - 1) / c."""
+    return log * log * _exprel_slope(c * log)
+
+
+def _inv_boxcox_slope(z: Array, c: Any) -> Array:
+    """∂/∂c log(1 + c z) / c (15.4.1, 15.5.1)."""
+    return -0.5 * z * z * _sp("hyp2f1", 2.0, 2.0, 3.0, -c * z)
+
+
+def _ellipk_slope(m: Array, rest: Array) -> Array:
+    """dK/dm of the complete elliptic integral K(m), with rest = 1 - m (19.5.1, 15.5.1, 15.8.1)."""
+    return math.pi / 8 / rest * _sp("hyp2f1", 0.5, 0.5, 2.0, m)
 
 
 ONE: dict[str, Slope] = {
@@ -114,18 +144,20 @@ ONE: dict[str, Slope] = {
     # exponentials, powers, angles in degrees
     "exp2": lambda x, y: y * math.log(2),
     "exp10": lambda x, y: y * math.log(10),
-    "exprel": lambda x, y: (_exp(x) - y) / x,
+    "exprel": lambda x, y: _exprel_slope(x),
     "cbrt": lambda x, y: y / (3 * x),
     "cosm1": lambda x, y: -_xp(x).sin(x),
     "sindg": lambda x, y: _DEGREE * _sp("cosdg", x),
     "cosdg": lambda x, y: -_DEGREE * _sp("sindg", x),
     "tandg": lambda x, y: _DEGREE * (1 + y * y),
     "cotdg": lambda x, y: -_DEGREE * (1 + y * y),
-    "sinc": lambda x, y: (_xp(x).cos(math.pi * x) - y) / x,
+    "sinc": lambda x, y: (
+        math.pi**2 * x * _ratio(_xp(x).cos(math.pi * x) - y, math.pi * x, 2, -1 / 3, 1 / 30, -1 / 840, 1 / 45360)
+    ),
     # exponential integrals and the dilogarithm (6.2, 25.12)
     "exp1": lambda x, y: -_exp(-x) / x,
     "expi": lambda x, y: _exp(x) / x,
-    "spence": lambda x, y: _xp(x).log(x) / (1 - x),
+    "spence": lambda x, y: -1 / _sp("exprel", _xp(x).log(x)),
     # the gamma function (5.2)
     "gamma": lambda x, y: y * _sp("psi", x),
     "gammaln": lambda x, y: _sp("psi", x),
@@ -133,18 +165,18 @@ ONE: dict[str, Slope] = {
     "rgamma": lambda x, y: -y * _sp("psi", x),
     "psi": lambda x, y: _sp("polygamma", 1, x),
     # complete elliptic integrals of the parameter m (19.4)
-    "ellipk": _ellipk_slope,
-    "ellipkm1": lambda p, y: -_ellipk_slope(1 - p, y),
-    "ellipe": lambda m, y: (y - _sp("ellipk", m)) / (2 * m),
+    "ellipk": lambda m, y: _ellipk_slope(m, 1 - m),
+    "ellipkm1": lambda p, y: -_ellipk_slope(1 - p, p),
+    "ellipe": lambda m, y: -math.pi / 8 * _sp("hyp2f1", 0.5, 1.5, 2.0, m),
     # Bessel functions (10.6, 10.29)
     "j0": lambda x, y: -_sp("j1", x),
-    "j1": lambda x, y: _sp("j0", x) - y / x,
+    "j1": lambda x, y: _sp("j0", x) - _ratio(y, x, 1, 1 / 2, -1 / 16, 1 / 384, -1 / 18432, 1 / 1474560),
     "y0": lambda x, y: -_sp("y1", x),
     "y1": lambda x, y: _sp("y0", x) - y / x,
     "i0": lambda x, y: _sp("i1", x),
-    "i1": lambda x, y: _sp("i0", x) - y / x,
+    "i1": lambda x, y: _sp("i0", x) - _ratio(y, x, 1, *I1_OVER_X),
     "i0e": lambda x, y: _sp("i1e", x) - _xp(x).sign(x) * y,
-    "i1e": lambda x, y: _sp("i0e", x) - y / x - _xp(x).sign(x) * y,
+    "i1e": lambda x, y: _sp("i0e", x) - _ratio(y, x, 1, *I1_OVER_X, scale=_exp(-_xp(x).abs(x))) - _xp(x).sign(x) * y,
     "k0": lambda x, y: -_sp("k1", x),
     "k1": lambda x, y: -_sp("k0", x) - y / x,
     "k0e": lambda x, y: y - _sp("k1e", x),
@@ -170,6 +202,7 @@ MORE: dict[str, tuple[Slope | None, ...]] = {
     "expn": (None, lambda n, x, y: -_sp("expn", n - 1, x)),
     "yn": (None, lambda n, x, y: _sp("yn", n - 1, x) - n / x * y),
     "hyp1f1": (None, None, lambda a, b, x, y: a / b * _sp("hyp1f1", a + 1, b + 1, x)),
+    "hyp2f1": (None, None, None, lambda a, b, c, x, y: a * b / c * _sp("hyp2f1", a + 1, b + 1, c + 1, x)),
     "radian": (
         lambda d, m, s, y: _DEGREE,
         lambda d, m, s, y: _DEGREE / 60,
@@ -196,19 +229,19 @@ MORE: dict[str, tuple[Slope | None, ...]] = {
     "kl_div": (lambda p, q, y: _xp(p).log(p / q), lambda p, q, y: 1 - p / q),
     "boxcox": (
         lambda x, c, y: x ** (c - 1),
-        lambda x, c, y: (x**c * _xp(x).log(x) - y) / c,
+        lambda x, c, y: _boxcox_slope(_xp(x).log(x), c),
     ),
     "boxcox1p": (
         lambda x, c, y: (1 + x) ** (c - 1),
-        lambda x, c, y: ((1 + x) ** c * _xp(x).log1p(x) - y) / c,
+        lambda x, c, y: _boxcox_slope(_xp(x).log1p(x), c),
     ),
     "inv_boxcox": (
         lambda z, c, y: y ** (1 - c),
-        lambda z, c, y: y * (z / (c * (1 + c * z)) - _xp(z).log1p(c * z) / (c * c)),
+        lambda z, c, y: y * _inv_boxcox_slope(z, c),
     ),
     "inv_boxcox1p": (
         lambda z, c, y: (1 + y) ** (1 - c),
-        lambda z, c, y: (1 + y) * (z / (c * (1 + c * z)) - _xp(z).log1p(c * z) / (c * c)),
+        lambda z, c, y: (1 + y) * _inv_boxcox_slope(z, c),
     ),
     "huber": (
         lambda d, r, y: _xp(r).maximum(_xp(r).abs(r) - d, 0.0),
