@@ -38,7 +38,7 @@ skipped: Counter[str] = Counter()
 refused: Counter[str] = Counter()
 EXCUSES = ("not emulated:", "no float64:")
 # skipped by what a test or a library is, not by what this machine lacks
-HARMLESS = ("slow:", "one library", "one side", "no float16", "no data-dependent shapes")
+HARMLESS = ("slow:", "one library", "one side", "no float16", "no bfloat16", "no data-dependent shapes")
 
 
 def pytest_addoption(parser):
