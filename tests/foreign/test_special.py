@@ -84,6 +84,28 @@ def test_derivatives_where_the_formula_is_0_over_0(name, beside):
         assert_close(f(np.asarray(place + beside)), float(slope), atol=1e-7)
 
 
+SERIES = {
+    "sinc": (lambda mp, x: mp.sincpi(x), 0.0999 / np.pi),
+    "j1": (lambda mp, x: mp.besselj(1, x), 0.0999),
+    "i1": (lambda mp, x: mp.besseli(1, x), 0.0999),
+    "i1e": (lambda mp, x: mp.exp(-abs(x)) * mp.besseli(1, x), 0.0999),
+}
+"""Slopes that near 0 are power series, their functions in mpmath, and a place where the series is just in use still."""
+
+
+@pytest.mark.parametrize("name", SERIES)
+@pytest.mark.parametrize("share", [0.3, 1.0, -1.0, 1.1])
+def test_power_series_have_all_their_terms(name, share):
+    mpmath = pytest.importorskip("mpmath", reason="mpmath, which computes with more digits, is missing")
+    exact, edge = SERIES[name]
+    f = functools.partial(of_one, name)
+    with mpmath.workdps(50):
+        for order in (1, 2, 3):
+            f = nnx.grad(f)
+            expected = mpmath.diff(lambda x: exact(mpmath, x), mpmath.mpf(share * edge), order)
+            assert_close(f(np.asarray(share * edge)), float(expected), rtol=1e-11)
+
+
 def of_one(name, x):
     return of(name, x)(x)
 

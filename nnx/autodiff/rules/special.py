@@ -152,7 +152,9 @@ ONE: dict[str, Slope] = {
     "tandg": lambda x, y: _DEGREE * (1 + y * y),
     "cotdg": lambda x, y: -_DEGREE * (1 + y * y),
     "sinc": lambda x, y: (
-        math.pi**2 * x * _ratio(_xp(x).cos(math.pi * x) - y, math.pi * x, 2, -1 / 3, 1 / 30, -1 / 840, 1 / 45360)
+        math.pi**2
+        * x
+        * _ratio(_xp(x).cos(math.pi * x) - y, math.pi * x, 2, -1 / 3, 1 / 30, -1 / 840, 1 / 45360, -1 / 3991680)
     ),
     # exponential integrals and the dilogarithm (6.2, 25.12)
     "exp1": lambda x, y: -_exp(-x) / x,
