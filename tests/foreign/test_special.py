@@ -84,6 +84,26 @@ def test_derivatives_where_the_formula_is_0_over_0(name, beside):
         assert_close(f(np.asarray(place + beside)), float(slope), atol=1e-7)
 
 
+BOUNDARY = {
+    "gammainc": ((1.0,), 0.0, [1, -1]),
+    "gammaincc": ((1.0,), 0.0, [-1, 1]),
+    "pdtrc": ((0,), 0.0, [1, -1]),
+    "betainc": ((1.0, 2.0), 0.0, [2, -2]),
+    "betainc at 1": ((2.0, 1.0), 1.0, [2, 2]),
+    "fdtr": ((2.0, 4.0), 0.0, [1, -3 / 2]),
+}
+"""Where a density is a power 0 of 0: what stands before x, x, and the derivatives of the first orders."""
+
+
+@pytest.mark.parametrize("name", BOUNDARY)
+def test_densities_at_the_end_of_their_range(name):
+    before, place, expected = BOUNDARY[name]
+    f = lambda x: of(name.partition(" ")[0], x)(*before, x)
+    for slope in expected:
+        f = nnx.grad(f)
+        assert_close(f(np.asarray(place)), float(slope), rtol=1e-12)
+
+
 SERIES = {
     "sinc": (lambda mp, x: mp.sincpi(x), 0.0999 / np.pi),
     "j1": (lambda mp, x: mp.besselj(1, x), 0.0999),
@@ -94,7 +114,7 @@ SERIES = {
 
 
 @pytest.mark.parametrize("name", SERIES)
-@pytest.mark.parametrize("share", [0.3, 1.0, -1.0, 1.1])
+@pytest.mark.parametrize("share", [0.3, 1.0, -1.0, 1.1, 9.0])
 def test_power_series_have_all_their_terms(name, share):
     mpmath = pytest.importorskip("mpmath", reason="mpmath, which computes with more digits, is missing")
     exact, edge = SERIES[name]

@@ -17,10 +17,13 @@ OWN_CONJUGATE = "real numbers are their own conjugates, and their own real part"
 A_COPY = "a copy of the same numbers"
 NO_PHASES = "what is divided by this diagonal is 0, unless a loss depends on the phases of vectors, which it must not"
 
+LAST_TERM = "a term of which fewer digits count"
+
 ROWS: list[tuple[str, str, str, str, str]] = [
     ("elementwise", "sign", "where_zero(size, 1.0, size)", "where_zero(size, 2.0, size)", ANY_NUMBER),
     ("norms", "_power_norm.pullback", "where_zero(norm, 1.0, norm)", "where_zero(norm, 2.0, norm)", ANY_NUMBER),
     ("norms", "_power_norm.pullback", "where_zero(size, 1.0, size)", "where_zero(size, 2.0, size)", ANY_NUMBER),
+    ("special", "_of_power", "log(where_zero(c, 1.0, x))", "log(where_zero(c, 2.0, x))", ANY_NUMBER),
     ("reductions", "std", "dy / where_zero(y, 1.0, y)", "dy / where_zero(y, 2.0, y)", ANY_NUMBER),
     ("linalg", "matmul", "x1.ndim > 1 and x2.ndim > 1", "x1.ndim > 1 and x2.ndim > 2", SHORTER),
     ("linalg", "matmul", "x1.ndim > 1 and x2.ndim > 1", "x1.ndim > 2 and x2.ndim > 1", SHORTER),
@@ -93,6 +96,41 @@ ROWS: list[tuple[str, str, str, str, str]] = [
         "_complex(x, name, found, norm) if found else x",
         "_complex(x, name, found, norm)",
         "a transform along no axes is the array itself",
+    ),
+    (
+        "special",
+        "j1",
+        "_ratio(y, x, 1, 1 / 2, -1 / 16, 1 / 384, -1 / 18432, 1 / 1474560)",
+        "_ratio(y, x, 1, 1 / 2, -1 / 16, 1 / 384, -1 / 18432, 1 / 1474561)",
+        LAST_TERM,
+    ),
+    (
+        "special",
+        "sinc",
+        "_ratio(_xp(x).cos(math.pi * x) - y, math.pi * x, 2, -1 / 3, 1 / 30, -1 / 840, 1 / 45360, -1 / 3991680)",
+        "_ratio(_xp(x).cos(math.pi * x) - y, math.pi * x, 2, -1 / 3, 1 / 30, -1 / 840, 1 / 45360, -1 / 3991681)",
+        LAST_TERM,
+    ),
+    (
+        "special",
+        "I1_OVER_X",
+        "(1 / 2, 1 / 16, 1 / 384, 1 / 18432, 1 / 1474560)",
+        "(1 / 2, 1 / 16, 1 / 384, 1 / 18432, 1 / 1474561)",
+        LAST_TERM,
+    ),
+    (
+        "special",
+        "_ratio",
+        "(xp.where(near, x, 0.0), xp.where(near, 1.0, x))",
+        "(xp.where(near, x, 0.0), xp.where(near, 2.0, x))",
+        ANY_NUMBER,
+    ),
+    (
+        "special",
+        "_ratio",
+        "(xp.where(near, x, 0.0), xp.where(near, 1.0, x))",
+        "(xp.where(near, x, 1.0), xp.where(near, 1.0, x))",
+        ANY_NUMBER,
     ),
 ]
 """(file, function, what was there, what the mutant has there, why it changes nothing)."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from nnx.autodiff.rules.common import like, named, unbroadcast
+from nnx.autodiff.rules.common import like, named, unbroadcast, where_zero
 from nnx.autodiff.tape import op, recorded
 from nnx.autodiff.var import Var
 from nnx.backend import is_array, namespace
@@ -76,22 +76,28 @@ def _log_gamma(a: Any) -> Any:
     return _sp("gammaln", a) if is_array(a) else math.lgamma(a)
 
 
+def _of_power(c: Any, log: Any, x: Array) -> Array:
+    """c log(x), which is 0 where c is, also at x = 0."""
+    c = namespace(x).zeros_like(x) + c
+    return c * log(where_zero(c, 1.0, x))
+
+
 def _beta_density(a: Any, b: Any, x: Array) -> Array:
     """x^(a-1) (1-x)^(b-1) / B(a, b)."""
     xp = namespace(x)
     log_beta = _log_gamma(a) + _log_gamma(b) - _log_gamma(a + b)
-    return xp.exp((a - 1) * xp.log(x) + (b - 1) * xp.log1p(-x) - log_beta)
+    return xp.exp(_of_power(a - 1, xp.log, x) + _of_power(b - 1, xp.log1p, -x) - log_beta)
 
 
 def _gamma_density(a: Any, x: Array) -> Array:
     """x^(a-1) e^-x / Γ(a)."""
-    return _exp((a - 1) * namespace(x).log(x) - x - _log_gamma(a))
+    return _exp(_of_power(a - 1, namespace(x).log, x) - x - _log_gamma(a))
 
 
 def _f_density(m: Any, n: Any, x: Array) -> Array:
     """The density of Fisher's F with m and n degrees of freedom."""
     z = m * x / (m * x + n)
-    return _beta_density(m / 2, n / 2, z) * z * (1 - z) / x
+    return _beta_density(m / 2, n / 2, z) * (1 - z) * m / (m * x + n)
 
 
 I1_OVER_X = (1 / 2, 1 / 16, 1 / 384, 1 / 18432, 1 / 1474560)
