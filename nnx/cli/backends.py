@@ -6,7 +6,7 @@ from typing import Any
 
 import nnx
 from nnx.cli import check
-from nnx.cli.output import add_json, console, examples, words_elsewhere, write_json
+from nnx.cli.output import add_json, examples, table_console, words_elsewhere, write_json
 
 
 def register(commands: Any) -> None:
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         yes_no = ["yes" if flag else "no" for flag in (row.installed, row.usable)]
         cells = [row.name, *yes_no, row.version or "-", why]
         table.add_row(*map(Text, cells))  # a Text is printed as it is: in markup the [ctk] of a command is a tag
-    out = console()
+    out = table_console()
     out.print(table)
     out.print(f"active: {nnx.get_backend()!r}", markup=False, highlight=False)
     return 0

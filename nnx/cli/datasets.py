@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnx.cli.output import console
+from nnx.cli.output import table_console
 
 if TYPE_CHECKING:
     from nnx.data.catalog import BuiltIn
@@ -96,7 +96,7 @@ def _list(rows: "list[BuiltIn]", args: argparse.Namespace) -> int:
         table.add_column(title, overflow="fold", no_wrap=title == "set")
     for row in found:
         table.add_row(*map(Text, _cells(row)))
-    out = console()
+    out = table_console()
     out.print(table)
     out.print("`nnx datasets fetch NAME` fetches what is not here", markup=False, highlight=False)
     return 0

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
-__all__ = ["add_json", "console", "examples", "finite", "said", "words_elsewhere", "write_json"]
+__all__ = ["add_json", "examples", "finite", "said", "table_console", "words_elsewhere", "write_json"]
 
 
 def add_json(command: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def words_elsewhere(apply: bool) -> Iterator[None]:
         yield
 
 
-def console() -> Any:
+def table_console() -> Any:
     """rich's Console on standard output, which leaves a closed pipe to nnx.cli.main: by itself it exits with 1."""
     from rich.console import Console
 
